@@ -1,0 +1,1 @@
+"""The entrance: command line, settings, logging, embedded Redis and the composition root."""

@@ -1,0 +1,1 @@
+"""The WebSocket protocol, routing between participants, resume, the HTTP API and its middleware."""

@@ -1,0 +1,1 @@
+"""The STUN and TURN server; it knows nothing of rooms."""

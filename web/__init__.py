@@ -1,0 +1,1 @@
+"""The pages: HTML, CSS, ES modules and translations, served as they are."""
