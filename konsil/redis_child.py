@@ -9,7 +9,6 @@ import logging
 import os
 import secrets
 import signal
-import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from redis.exceptions import RedisError
 
 from konsil import redis_program, tether
 from konsil.errors import StartError
+from konsil.private_files import private_directory, write_private
 from konsil.redis_program import Program
 from konsil.secret import Secret
 
@@ -242,26 +242,3 @@ def socket_path(run_dir: Path) -> Path:
     if not base.is_absolute() or not base.is_dir() or len(os.fsencode(base)) > SOCKET_PATH_MAX - 50:
         base = Path("/tmp")  # noqa: S108 - made 0700 and checked to be ours before use
     return base / f"konsil-{os.getuid()}-{digest}" / "redis.sock"
-
-
-def private_directory(path: Path) -> None:
-    """Makes `path`, and what leads to it, with mode 0700. Raises StartError when it is not ours."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise StartError(f"{path} does not belong to the user konsil runs as")
-        if found.st_mode & 0o077:
-            path.chmod(0o700)
-    except OSError as error:
-        raise StartError(f"cannot use the directory {path}: {error.strerror}") from None
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a 0600 file in one step: a reader sees all of it or nothing."""
-    beside = path.with_name(path.name + ".new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    beside.replace(path)

@@ -1,0 +1,163 @@
+"""TLS for the HTTP port: the operator's certificate, or one made here for a local network."""
+
+import datetime as dt
+import fcntl
+import ipaddress
+import os
+import re
+import socket
+import ssl
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from konsil.errors import StartError
+from konsil.private_files import private_directory, write_private
+
+# Apple's platforms refuse server certificates that live longer than 825 days.
+LIFETIME: Final = dt.timedelta(days=397)
+RENEW_BEFORE: Final = dt.timedelta(days=30)
+_SIOCGIFADDR: Final = 0x8915  # netdevice(7)
+
+
+def context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """A server context of TLS 1.2 and later. Raises StartError naming the setting."""
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.set_alpn_protocols(["http/1.1"])
+    load(made, certificate, key)
+    return made
+
+
+def load(into: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Reads the files, also again after they were renewed: new connections get the new chain."""
+    for name, path in (("KONSIL_TLS_CERT", certificate), ("KONSIL_TLS_KEY", key)):
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            raise StartError(f"{name}: cannot read {path}: {error.strerror}") from None
+    try:
+        # Without a password callback an encrypted key would ask on the terminal.
+        into.load_cert_chain(certificate, key, password=_no_password)
+    except (ssl.SSLError, ValueError):
+        raise StartError(
+            f"KONSIL_TLS_CERT and KONSIL_TLS_KEY: {certificate} and {key} are not a PEM certificate "
+            "and its unencrypted key"
+        ) from None
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def self_signed(directory: Path, now: dt.datetime, extra: Iterable[str] = ()) -> tuple[Path, Path]:
+    """Certificate and key for this machine's names and addresses, made anew when they changed.
+
+    `directory`: where they are kept (0700, key 0600). `extra`: names to cover as well. Browsers
+    warn of such a certificate once. Raises StartError when the directory cannot be used.
+    """
+    private_directory(directory)
+    certificate, key = directory / "self-signed.pem", directory / "self-signed.key"
+    names = sorted({*machine_names(), *extra})
+    if not _covers(certificate, key, names, now):
+        try:
+            _make(certificate, key, names, now)
+        except OSError as error:
+            raise StartError(f"cannot write to {directory}: {error.strerror}") from None
+    return certificate, key
+
+
+def machine_names() -> list[str]:
+    """Names and addresses that others in the local network may use for this machine."""
+    names = {"localhost"}
+    hostname = socket.gethostname().lower()
+    if re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?", hostname):
+        names |= {hostname, f"{hostname.partition('.')[0]}.local"}
+    return [*sorted(names), *machine_addresses()]
+
+
+def machine_addresses() -> list[str]:
+    """IPv4 and global IPv6 addresses of the interfaces, loopback included."""
+    found = {"127.0.0.1", "::1"}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            request = struct.pack("256s", name.encode()[:15])
+            try:
+                answer = fcntl.ioctl(probe, _SIOCGIFADDR, request)
+            except OSError:
+                continue  # an interface without an IPv4 address
+            found.add(socket.inet_ntoa(answer[20:24]))
+    try:
+        lines = Path("/proc/net/if_inet6").read_text("ascii").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        address = ipaddress.IPv6Address(int(line.split()[0], 16))
+        if not address.is_link_local:
+            found.add(str(address))
+    return sorted(found)
+
+
+def lan_address() -> str | None:
+    """The address this machine uses towards the network, or None when it has none."""
+    for family, outside in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                # Connecting a datagram socket sends nothing; it only chooses a source address.
+                probe.connect((outside, 9))
+                return str(probe.getsockname()[0])
+        except OSError:
+            continue
+    return None
+
+
+def _covers(certificate: Path, key: Path, names: list[str], now: dt.datetime) -> bool:
+    try:
+        have = x509.load_pem_x509_certificate(certificate.read_bytes())
+        extension = have.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return False
+    covered = {str(entry.value) for entry in extension}
+    return key.is_file() and set(names) <= covered and have.not_valid_after_utc - now > RENEW_BEFORE
+
+
+def _make(certificate: Path, key: Path, names: list[str], now: dt.datetime) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Konsil (self-signed)")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([_general(n) for n in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    write_private(
+        key,
+        private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ).decode(),
+    )
+    write_private(certificate, made.public_bytes(serialization.Encoding.PEM).decode())
+    os.chmod(certificate, 0o644)
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
