@@ -1,0 +1,1 @@
+"""Side-by-side measurements: Konsil and its peers, same machine, same load client, in turn."""
