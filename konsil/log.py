@@ -1,6 +1,6 @@
 """Log lines to stderr, for people or as JSON, that cannot hold anything of a session.
 
-Our own modules log an event's name and bounded fields: `log.warning("redis_died", extra={"code": 9})`.
+Our own modules log an event's name and bounded fields: `log.warning("x", extra={"code": 9})`.
 What is no event name, or not a known field, or not a short plain value, is not printed. Libraries
 format messages of their own, which may hold a request line, an address or a value: of those only
 the logger, level and the type and place of an exception are printed, never a message.

@@ -48,7 +48,7 @@ def load(into: ssl.SSLContext, certificate: Path, key: Path) -> None:
         into.load_cert_chain(certificate, key, password=_no_password)
     except (ssl.SSLError, ValueError):
         raise StartError(
-            f"KONSIL_TLS_CERT and KONSIL_TLS_KEY: {certificate} and {key} are not a PEM certificate "
+            f"{certificate} and {key} are not a PEM certificate "
             "and its unencrypted key"
         ) from None
 
