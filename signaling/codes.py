@@ -61,7 +61,7 @@ CODES: Final = _table(
 
 
 def http_status(code: str) -> int:
-    """The HTTP status of `code`; 500 for one that has none, since answering it is then our fault."""
+    """The HTTP status of `code`; 500 for one that has none: answering so is our fault."""
     entry = CODES.get(code)
     return 500 if entry is None or entry.http is None else entry.http
 
