@@ -91,8 +91,6 @@ class Credentials:
     def keys(self, username: bytes, algorithm: PasswordAlgorithm) -> list[bytes]:
         """The long-term key under each secret; the caller finds the one that signed."""
         return [
-            long_term_key(
-                username, self._realm, password_for(secret, username).encode(), algorithm
-            )
+            long_term_key(username, self._realm, password_for(secret, username).encode(), algorithm)
             for secret in self._secrets
         ]
