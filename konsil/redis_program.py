@@ -100,10 +100,10 @@ def configuration(
 ) -> str:
     """The whole configuration, to be given on stdin so that no file holds it.
 
-    `commands`: ACL rules such as `+get`, given to the one user on keys and channels of `prefix`.
+    `commands`: names such as `get`; the one user may run these on keys and channels of `prefix`.
     """
     digest = hashlib.sha256(password.encode()).hexdigest()
-    allowed = " ".join(commands)
+    allowed = " ".join(f"+{command}" for command in commands)
     lines = [
         "port 0",
         f"unixsocket {_quoted(str(socket))}",

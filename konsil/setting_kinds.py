@@ -38,7 +38,7 @@ class Kind:
                 if not self.switch:
                     raise ValueError("must not be true or false")
                 return value
-            case int():
+            case int() if not self.switch:
                 return self.read(str(value))
             case list() if all(isinstance(item, str) for item in value):
                 return self.read(",".join(value))

@@ -48,8 +48,7 @@ def load(into: ssl.SSLContext, certificate: Path, key: Path) -> None:
         into.load_cert_chain(certificate, key, password=_no_password)
     except (ssl.SSLError, ValueError):
         raise StartError(
-            f"{certificate} and {key} are not a PEM certificate "
-            "and its unencrypted key"
+            f"{certificate} and {key} are not a PEM certificate and its unencrypted key"
         ) from None
 
 

@@ -1,0 +1,210 @@
+"""The command line: `konsil serve | provider | invite | privacy-audit`."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+import konsil
+from konsil import clock, log, setting_rules, settings
+from konsil.errors import SettingsError, StartError
+from konsil.invite import consultation, find_provider, sign_in_link, starting_time
+from konsil.settings import Settings
+from waiting_room.errors import ConfigError, Refused
+from waiting_room.invitations import OPENS_BEFORE_DEFAULT
+from waiting_room.keys import KeyRing
+from waiting_room.providers import Providers
+
+USAGE_ERROR: Final = 2
+INTERRUPTED: Final = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse's own error prints the usage first; one line that says what to do is enough."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message} (see {self.prog} --help)")
+
+
+def parser() -> argparse.ArgumentParser:
+    root = _Parser(
+        prog="konsil",
+        description="Private video consultations: waiting room, signaling and pages.",
+        allow_abbrev=False,
+    )
+    root.add_argument("--version", action="version", version=f"konsil {konsil.__version__}")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    serve = _command(commands, "serve", "run the server", settings.SERVE)
+    serve.set_defaults(run=_serve)
+
+    provider = commands.add_parser(
+        "provider", help="who may invite: add, list, link, revoke", allow_abbrev=False
+    )
+    actions = provider.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text, run in (
+        ("add", "add a provider and print the sign-in link", _provider_add),
+        ("link", "print a new sign-in link", _provider_link),
+        ("revoke", "void every link of a provider at once", _provider_revoke),
+    ):
+        action = _command(actions, name, text, settings.LINKS)
+        action.add_argument("name", metavar="NAME", help="as shown to clients")
+        action.set_defaults(run=run)
+    _command(actions, "list", "print id, state and name of each", settings.LINKS).set_defaults(
+        run=_provider_list
+    )
+
+    invite = _command(
+        commands,
+        "invite",
+        "print the links of a consultation as JSON; nothing is stored",
+        settings.LINKS,
+    )
+    invite.add_argument("--provider", required=True, metavar="NAME", help="name or id")
+    invite.add_argument(
+        "--starts-at",
+        required=True,
+        metavar="TIME",
+        help="`now` or ISO 8601; without an offset it is local time",
+    )
+    invite.add_argument("--minutes", required=True, type=int, metavar="N", help="5 to 480")
+    invite.add_argument(
+        "--opens-before",
+        type=int,
+        default=OPENS_BEFORE_DEFAULT,
+        metavar="MIN",
+        help="minutes the waiting room opens ahead, 0 to 60 (default: %(default)s)",
+    )
+    invite.set_defaults(run=_invite)
+
+    audit = _command(
+        commands,
+        "privacy-audit",
+        "prove on the running system that everything held expires; print what is held",
+        settings.AUDIT,
+    )
+    audit.set_defaults(run=_audit)
+    return root
+
+
+def _command(
+    commands: "argparse._SubParsersAction[_Parser]",
+    name: str,
+    text: str,
+    takes: str,
+) -> argparse.ArgumentParser:
+    made = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    settings.add_flags(made, takes)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit code: 0, 1 (something stood in the way) or 2 (usage)."""
+    try:
+        options = parser().parse_args(arguments)
+        loaded, remarks = settings.load(vars(options))
+        log.configure(loaded.log_format, loaded.log_level)
+        for remark in remarks:
+            _say(f"note: {remark}")
+        code: int = options.run(options, loaded)
+        return code
+    except StartError as error:
+        _say(str(error))
+        return error.exit_code
+    except ConfigError as error:
+        _say(str(error))
+        return USAGE_ERROR
+    except Refused as error:
+        _say(error.detail or error.code)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _say(text: str) -> None:
+    # A control character in a path or name must not become a second line or move the cursor.
+    line = "".join(character if character.isprintable() else "?" for character in text)
+    print(f"konsil: {line}", file=sys.stderr)
+
+
+def state_dir(loaded: Settings) -> Path:
+    return loaded.state_dir or settings.default_state_dir()
+
+
+def _serve(options: argparse.Namespace, loaded: Settings) -> int:
+    # Imported here: the short commands need neither aiohttp nor Redis.
+    from konsil import serve  # noqa: PLC0415
+
+    for remark in setting_rules.check_serve(loaded):
+        _say(f"note: {remark}")
+    return serve.run(loaded)
+
+
+def _public_url(loaded: Settings) -> str:
+    lan_host = None
+    if loaded.tls_self_signed:
+        from konsil.tls import lan_address  # noqa: PLC0415
+
+        lan_host = lan_address()
+    return setting_rules.origin(loaded, loaded.port, lan_host)
+
+
+def _provider_add(options: argparse.Namespace, loaded: Settings) -> int:
+    directory = state_dir(loaded)
+    added = Providers(directory).add(options.name)
+    ring = KeyRing.open(directory)
+    print(sign_in_link(ring, added, _public_url(loaded), now=clock.wall_seconds()))
+    _say("the link signs in for 31 days; konsil provider link makes another")
+    return 0
+
+
+def _provider_link(options: argparse.Namespace, loaded: Settings) -> int:
+    directory = state_dir(loaded)
+    found = find_provider(Providers(directory), options.name)
+    print(
+        sign_in_link(KeyRing.open(directory), found, _public_url(loaded), now=clock.wall_seconds())
+    )
+    return 0
+
+
+def _provider_list(options: argparse.Namespace, loaded: Settings) -> int:
+    for provider in Providers(state_dir(loaded)).list():
+        print(provider.id, "active" if provider.active else "barred", provider.name, sep="\t")
+    return 0
+
+
+def _provider_revoke(options: argparse.Namespace, loaded: Settings) -> int:
+    revoked = Providers(state_dir(loaded)).revoke(options.name)
+    print(f"all links of {revoked.name} are void; konsil provider link makes a new one")
+    return 0
+
+
+def _invite(options: argparse.Namespace, loaded: Settings) -> int:
+    directory, now = state_dir(loaded), clock.wall_seconds()
+    try:
+        starts_at = starting_time(options.starts_at, now)
+    except ValueError as error:
+        raise SettingsError(f"--starts-at {options.starts_at[:40]!r} {error}") from None
+    provider = find_provider(Providers(directory), options.provider)
+    made = consultation(
+        KeyRing.open(directory),
+        provider,
+        _public_url(loaded),
+        starts_at=starts_at,
+        minutes=options.minutes,
+        opens_before=options.opens_before,
+        now=now,
+    )
+    print(json.dumps(made.document(), indent=2))
+    return 0
+
+
+def _audit(options: argparse.Namespace, loaded: Settings) -> int:
+    from konsil import audit  # noqa: PLC0415
+
+    return asyncio.run(audit.run(loaded, state_dir(loaded)))
