@@ -1,0 +1,181 @@
+"""The signing keys: Ed25519, one file each, told apart by the time at which they came into use.
+
+`state_dir/keys/{since}-{kid}.pem`, PKCS #8. The newest signs. An older one verifies until
+`LIFETIME_MAX` after its successor came: no token lives longer than that from its minting on, so
+by then the last one it signed has expired. Nothing but the names is needed to know all this, so
+several processes can share a directory, and a rotation is one new file.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from .errors import ConfigError
+from .tokens import LIFETIME_MAX
+
+KEYS_MAX: Final = 64  # files looked at; far more than rotating daily would leave within a lifetime
+_NAME: Final = re.compile(r"(\d{1,12})-([A-Za-z0-9_-]{16})\.pem")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    kid: str  # the first 96 bits of SHA-256 of the public key, base64url
+    since: int  # seconds since 1970: signs from then on
+    until: int | None  # verifies before then; None for the key that signs now
+    private: Ed25519PrivateKey = field(repr=False)
+    public: Ed25519PublicKey = field(repr=False)
+
+
+class KeyRing:
+    """The keys of one state directory. Sees files that another process adds or takes away."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._seen: tuple[int, int] | None = None
+        self._keys: dict[str, Key] = {}
+        self._current: Key | None = None
+
+    @classmethod
+    def open(cls, state_dir: Path, now: float | None = None) -> KeyRing:
+        """The ring in `state_dir/keys`, made with a first key (as of `now`) if there is none.
+
+        Raises ConfigError when the directory cannot be used or holds a broken key.
+        """
+        ring = cls(state_dir / "keys")
+        ring._prepare()
+        ring._reload()
+        if ring._current is None:
+            ring.rotate(time.time() if now is None else now)
+        return ring
+
+    @property
+    def current(self) -> Key:
+        """The key that signs."""
+        self._refresh()
+        if self._current is None:
+            raise ConfigError(f"KONSIL_STATE_DIR: {self._directory} holds no key any more")
+        return self._current
+
+    def find(self, kid: str, now: float) -> Ed25519PublicKey | None:
+        """The public key of that id, unless every token it signed has expired before `now`."""
+        key = self._keys.get(kid)
+        if key is None:
+            self._refresh()
+            key = self._keys.get(kid)
+        if key is None or (key.until is not None and now >= key.until):
+            return None
+        return key.public
+
+    def keys(self) -> tuple[Key, ...]:
+        """All keys, oldest first."""
+        self._refresh()
+        return tuple(self._keys.values())
+
+    def rotate(self, now: float) -> Key:
+        """Makes a new key, which signs from now on, and removes those whose time is over."""
+        self._refresh()
+        newest = self._current
+        since = int(now) if newest is None else max(int(now), newest.since + 1)
+        private = Ed25519PrivateKey.generate()
+        self._write(f"{since}-{_kid(private.public_key())}.pem", private)
+        self._reload()
+        for key in self._keys.values():
+            if key.until is not None and now >= key.until:
+                (self._directory / f"{key.since}-{key.kid}.pem").unlink(missing_ok=True)
+        self._reload()
+        return self.current
+
+    def _prepare(self) -> None:
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._directory.stat().st_mode & 0o077:
+                self._directory.chmod(0o700)
+        except OSError as exc:
+            raise ConfigError(
+                f"KONSIL_STATE_DIR: cannot use {self._directory}: {exc.strerror}"
+            ) from exc
+
+    def _write(self, name: str, private: Ed25519PrivateKey) -> None:
+        pem = private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        draft = self._directory / f".{secrets.token_hex(8)}.tmp"
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(pem)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._directory / name)
+        except OSError as exc:
+            draft.unlink(missing_ok=True)
+            raise ConfigError(
+                f"KONSIL_STATE_DIR: cannot write a key to {self._directory}: {exc.strerror}"
+            ) from exc
+
+    def _refresh(self) -> None:
+        if self._stamp() != self._seen:
+            self._reload()
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            stat = self._directory.stat()
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns
+
+    def _reload(self) -> None:
+        stamp = self._stamp()
+        try:
+            names = sorted(entry.name for entry in os.scandir(self._directory))
+        except OSError as exc:
+            raise ConfigError(
+                f"KONSIL_STATE_DIR: cannot read {self._directory}: {exc.strerror}"
+            ) from exc
+        found = sorted(
+            (int(match[1]), match[2], name)
+            for name in names
+            if (match := _NAME.fullmatch(name)) is not None
+        )[-KEYS_MAX:]
+        keys: dict[str, Key] = {}
+        for index, (since, kid, name) in enumerate(found):
+            until = found[index + 1][0] + LIFETIME_MAX if index + 1 < len(found) else None
+            known = self._keys.get(kid)
+            private = known.private if known else _read(self._directory / name, kid)
+            keys[kid] = Key(kid, since, until, private, private.public_key())
+        self._keys = keys
+        self._current = next(reversed(keys.values()), None)
+        self._seen = stamp
+
+
+def _read(path: Path, kid: str) -> Ed25519PrivateKey:
+    try:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as exc:
+        raise ConfigError(f"KONSIL_STATE_DIR: cannot read {path}: {exc.strerror}") from exc
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise ConfigError(f"KONSIL_STATE_DIR: {path} is not a private key in PEM") from exc
+    if not isinstance(private, Ed25519PrivateKey) or _kid(private.public_key()) != kid:
+        raise ConfigError(f"KONSIL_STATE_DIR: {path} is not the Ed25519 key its name says")
+    return private
+
+
+def _kid(public: Ed25519PublicKey) -> str:
+    digest = hashlib.sha256(public.public_bytes_raw()).digest()
+    return base64.urlsafe_b64encode(digest[:12]).decode("ascii")

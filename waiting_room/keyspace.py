@@ -1,0 +1,92 @@
+"""The one place where names in Redis are made, and what a Redis user must be allowed to do.
+
+The braces are Redis Cluster's hash tag: all keys of a room live in one slot, so that a script may
+touch them together.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+PREFIX_DEFAULT: Final = "konsil"
+
+# For `ACL SETUSER … ~{prefix}:* &{prefix}:* -@all +{command}…`; Redis 6.2 and later.
+ACL_COMMANDS: Final[tuple[str, ...]] = (
+    # by connections
+    "ping",
+    "select",
+    "info",  # run_id: has Redis been restarted, or only our connection?
+    # by the store
+    "eval",
+    "evalsha",
+    "get",
+    "set",
+    "del",
+    "pexpire",
+    "xadd",
+    "xlen",
+    "xrange",
+    # between the nodes
+    "publish",
+    "subscribe",
+    "unsubscribe",
+    "pubsub",  # NUMSUB: which nodes are listening
+    # by privacy-audit only
+    "scan",
+    "type",
+    "pttl",
+)
+
+KeyKind = Literal["session", "mail", "probe", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyspace:
+    """Names under one prefix; several deployments can share a Redis under different ones."""
+
+    prefix: str = PREFIX_DEFAULT
+
+    def __post_init__(self) -> None:
+        if re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", self.prefix) is None:
+            raise ValueError("a key prefix has 1 to 32 letters, digits and _ . -")
+
+    def session_key(self, room: str) -> str:
+        """A string: the session as `codec` writes it."""
+        return f"{self.prefix}:{{{room}}}:session"
+
+    def mail_key(self, room: str, participant: str) -> str:
+        """A stream: signals for one who is on another node, or away."""
+        return f"{self.prefix}:{{{room}}}:mail:{participant}"
+
+    def probe_key(self) -> str:
+        """A string that the start-up check writes and deletes."""
+        return f"{self.prefix}:{{probe}}:probe"
+
+    def node_channel(self, node: str) -> str:
+        return f"{self.node_channels}{node}"
+
+    @property
+    def node_channels(self) -> str:
+        """What every node's channel begins with."""
+        return f"{self.prefix}:node:"
+
+    @property
+    def everybody_channel(self) -> str:
+        """What every node listens to besides its own."""
+        return f"{self.prefix}:nodes"
+
+    @property
+    def all_keys(self) -> str:
+        """A glob over all of ours, for privacy-audit only."""
+        return f"{self.prefix}:*"
+
+    def kind(self, key: str) -> KeyKind:
+        """What a key under the prefix is; anything not made here is `unknown`."""
+        rest = key.removeprefix(f"{self.prefix}:")
+        if re.fullmatch(r"\{[A-Za-z0-9_-]{22}\}:session", rest):
+            return "session"
+        if re.fullmatch(r"\{[A-Za-z0-9_-]{22}\}:mail:[A-Za-z0-9_-]{22}", rest):
+            return "mail"
+        return "probe" if key == self.probe_key() else "unknown"

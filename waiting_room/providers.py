@@ -1,0 +1,156 @@
+"""The providers file: who may invite, and the epoch that voids all of a provider's links at once.
+
+`state_dir/providers.json`, mode 0600, replaced atomically under a lock, so that the command line
+and running servers can share it. Setting `active` to false there bars a provider altogether.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import os
+import secrets
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from .errors import ConfigError, Refused
+
+NAME_MAX: Final = 60  # characters
+PROVIDERS_MAX: Final = 10_000
+_ID_BYTES: Final = 9  # 12 base64url characters
+
+
+class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{12}$")]
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
+    epoch: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] = 0
+    active: bool = True
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    providers: Annotated[tuple[Provider, ...], msgspec.Meta(max_length=PROVIDERS_MAX)]
+    version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
+
+
+class Providers:
+    """The providers of one state directory. Reads the file again whenever it has changed."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Raises ConfigError when there is a file that cannot be read."""
+        self._path = state_dir / "providers.json"
+        self._seen: tuple[int, int, int] | None = None
+        self._by_id: dict[str, Provider] = {}
+        self._refresh()
+
+    def list(self) -> tuple[Provider, ...]:
+        """All of them, in the order in which they were added."""
+        self._refresh()
+        return tuple(self._by_id.values())
+
+    def get(self, provider: str) -> Provider | None:
+        """By id."""
+        self._refresh()
+        return self._by_id.get(provider)
+
+    def named(self, name: str) -> Provider | None:
+        wanted = _tidy(name)
+        return next((p for p in self.list() if p.name == wanted), None)
+
+    def epoch(self, provider: str) -> int | None:
+        """The present epoch by id; None for one who is unknown or not active."""
+        found = self.get(provider)
+        return found.epoch if found is not None and found.active else None
+
+    def add(self, name: str) -> Provider:
+        """A new provider. Raises Refused `bad_name`, or `already_used` when the name is taken."""
+        tidy = _tidy(name)
+        if not 1 <= len(tidy) <= NAME_MAX or any(unicodedata.category(c)[0] == "C" for c in tidy):
+            raise Refused("bad_name", f"a provider's name has 1 to {NAME_MAX} printable characters")
+        with self._locked():
+            if self.named(tidy) is not None:
+                raise Refused("already_used", f"there is a provider named {tidy!r} already")
+            random = secrets.token_bytes(_ID_BYTES)
+            added = Provider(base64.urlsafe_b64encode(random).decode("ascii"), tidy)
+            self._save([*self._by_id.values(), added])
+        return added
+
+    def revoke(self, name: str) -> Provider:
+        """Voids all links of the provider so named (or of that id); new ones can be made at once.
+
+        Raises Refused `not_found`.
+        """
+        with self._locked():
+            found = self.named(name) or self.get(name)
+            if found is None:
+                raise Refused("not_found", f"there is no provider named {name!r}")
+            revoked = msgspec.structs.replace(found, epoch=found.epoch + 1)
+            self._save([revoked if p.id == found.id else p for p in self._by_id.values()])
+        return revoked
+
+    def _refresh(self) -> None:
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            self._seen, self._by_id = None, {}
+            return
+        except OSError as exc:
+            raise self._error(f"cannot be read: {exc.strerror}") from exc
+        stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if stamp == self._seen:
+            return
+        try:
+            content = msgspec.json.decode(self._path.read_bytes(), type=_File)
+        except OSError as exc:
+            raise self._error(f"cannot be read: {exc.strerror}") from exc
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as exc:
+            raise self._error(f"is not a providers file: {exc}") from exc
+        by_id = {p.id: p for p in content.providers}
+        if len(by_id) != len(content.providers):
+            raise self._error("holds the same id twice")
+        if len({p.name for p in content.providers}) != len(by_id):
+            raise self._error("holds the same name twice")
+        self._seen, self._by_id = stamp, by_id
+
+    def _save(self, providers: Sequence[Provider]) -> None:
+        if len(providers) > PROVIDERS_MAX:
+            raise Refused("slow_down", f"a providers file holds {PROVIDERS_MAX} at most")
+        draft = self._path.with_name(f".{secrets.token_hex(8)}.tmp")
+        data = msgspec.json.format(msgspec.json.encode(_File(tuple(providers))), indent=2)
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._path)
+        except OSError as exc:
+            draft.unlink(missing_ok=True)
+            raise self._error(f"cannot be written: {exc.strerror}") from exc
+        self._refresh()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone among all processes, with the file as it is now."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as exc:
+            raise self._error(f"cannot be locked: {exc.strerror}") from exc
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._refresh()
+            yield
+        finally:
+            os.close(lock)
+
+    def _error(self, detail: str) -> ConfigError:
+        return ConfigError(f"KONSIL_STATE_DIR: {self._path} {detail}")
+
+
+def _tidy(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip())

@@ -1,0 +1,66 @@
+"""What one participant may see of a session: the `room` message of docs/protocol.md section 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .session import INSIDE, Participant, Role, Session, Status
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantView:
+    id: str
+    instance: str
+    name: str
+    role: Role
+    status: Status
+    connected: bool
+    since: int  # ms since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    version: int
+    you: Status
+    host_present: bool
+    locked: bool
+    place: int | None  # 1-based; None when not waiting
+    participants: tuple[ParticipantView, ...]  # the others, in the order of the line
+
+
+def view_for(session: Session, participant: str) -> RoomView | None:
+    """The view of `participant`; None when the session does not know them.
+
+    A host sees all others, also those who left or were sent away; who is admitted or in call sees
+    the others who are; anybody else sees nobody.
+    """
+    you = session.find(participant)
+    if you is None:
+        return None
+    return RoomView(
+        version=session.version,
+        you=you.status,
+        host_present=session.host_present,
+        locked=session.locked,
+        place=_place(session, you),
+        participants=tuple(
+            _view(p) for p in session.participants if p.id != you.id and _sees(you, p)
+        ),
+    )
+
+
+def _sees(you: Participant, other: Participant) -> bool:
+    if you.status not in INSIDE:
+        return False
+    return you.role is Role.HOST or other.status in INSIDE
+
+
+def _place(session: Session, you: Participant) -> int | None:
+    if you.status is not Status.WAITING:
+        return None
+    waiting = [p.id for p in session.participants if p.status is Status.WAITING]
+    return waiting.index(you.id) + 1
+
+
+def _view(p: Participant) -> ParticipantView:
+    return ParticipantView(p.id, p.instance, p.name, p.role, p.status, p.connected, p.since)
