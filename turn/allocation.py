@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from turn.address import Address, Family, family_of
 from turn.channel import Channel, ChannelTable
-from turn.credentials import PasswordAlgorithm
 from turn.five_tuple import FiveTuple
 from turn.permission import Permission
 from turn.quotas import Bucket
@@ -46,7 +45,6 @@ class Allocation:
     flow: FiveTuple
     username: bytes
     user: str
-    algorithm: PasswordAlgorithm
     requests: Bucket
     relayed: dict[Family, RelayedAddress] = field(default_factory=dict)
     permissions: dict[str, Permission] = field(default_factory=dict)

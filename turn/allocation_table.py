@@ -1,0 +1,226 @@
+"""Every allocation, with its relay sockets, permissions, channels, reservations and deadlines.
+
+The table changes state and says what the world must do about it; what a client may ask for is
+decided before, in `turn.server` and `turn.allocate`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from turn.address import Address, Family
+from turn.allocation import RESERVATION_LIFETIME, Allocation, RelayedAddress, Reservation
+from turn.channel import CHANNEL_LIFETIME, QUARANTINE, Channel
+from turn.config import Limits
+from turn.deadlines import Deadlines
+from turn.five_tuple import FiveTuple
+from turn.outputs import (
+    AttachRelay,
+    BindChannel,
+    CloseRelay,
+    EndFlow,
+    OpenRelay,
+    Output,
+    Permit,
+    Revoke,
+    UnbindChannel,
+)
+from turn.permission import PERMISSION_LIFETIME, Permission
+from turn.ports import PortPool
+from turn.quotas import AllocationQuota
+
+
+@dataclass(frozen=True, slots=True)
+class RelayHost:
+    """Where relayed addresses of one family come from; `shown` is what clients are told."""
+
+    shown: str
+    pool: PortPool
+
+
+class AllocationTable:
+    """All state that lives as long as an allocation; its bounds are in `Limits`."""
+
+    def __init__(
+        self,
+        hosts: dict[Family, RelayHost],
+        limits: Limits,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.hosts = hosts
+        self.quota = AllocationQuota(limits)
+        self.outputs: deque[Output] = deque()
+        self._random = random
+        self._flows: dict[FiveTuple, Allocation] = {}
+        self._relays: dict[int, RelayedAddress] = {}
+        self._reservations: dict[bytes, Reservation] = {}
+        self._max_reservations = limits.allocations
+        self._deadlines = Deadlines()
+        self._last_relay_id = 0
+
+    def __len__(self) -> int:
+        return len(self._flows)
+
+    def __iter__(self) -> Iterator[Allocation]:
+        return iter(self._flows.values())
+
+    def get(self, flow: FiveTuple) -> Allocation | None:
+        return self._flows.get(flow)
+
+    def owner(self, relay_id: int) -> Allocation | None:
+        """The allocation a relay socket belongs to, if any yet."""
+        relayed = self._relays.get(relay_id)
+        return relayed.allocation if relayed else None
+
+    @property
+    def reservations_full(self) -> bool:
+        return len(self._reservations) >= self._max_reservations
+
+    # Relay sockets
+
+    def open(self, family: Family, port: int) -> RelayedAddress:
+        """Ask for a socket on a port already taken from the pool."""
+        self._last_relay_id += 1
+        relayed = RelayedAddress(
+            self._last_relay_id, family, port, Address(self.hosts[family].shown, port)
+        )
+        self._relays[relayed.relay_id] = relayed
+        self.outputs.append(OpenRelay(relayed.relay_id, family, port))
+        return relayed
+
+    def close(self, relayed: RelayedAddress, *, opened: bool = True) -> None:
+        """Give socket and port back."""
+        del self._relays[relayed.relay_id]
+        self.hosts[relayed.family].pool.give_back(relayed.port)
+        if opened:
+            self.outputs.append(CloseRelay(relayed.relay_id))
+
+    # Allocations
+
+    def add(self, allocation: Allocation, relayed: list[RelayedAddress], expires: float) -> None:
+        """Bring an allocation to life on sockets that are open."""
+        self._flows[allocation.flow] = allocation
+        self.quota.take(allocation.user, allocation.flow.client.host)
+        for address in relayed:
+            address.allocation = allocation
+            address.expires = expires
+            allocation.relayed[address.family] = address
+            self._deadlines.watch(address)
+            self.outputs.append(AttachRelay(address.relay_id, allocation.flow))
+
+    def delete(self, allocation: Allocation) -> None:
+        """End an allocation with everything it holds."""
+        for address in list(allocation.relayed.values()):
+            self._deadlines.forget(address)
+            self.release(allocation, address)
+
+    def release_family(self, allocation: Allocation, family: Family) -> None:
+        """End one half of a dual allocation, or all of a single one."""
+        address = allocation.relayed[family]
+        self._deadlines.forget(address)
+        self.release(allocation, address)
+
+    def release(self, allocation: Allocation, address: RelayedAddress) -> None:
+        """Drop a relayed address that no deadline watches, and the allocation with its last."""
+        for permission in allocation.permissions_of(address.family):
+            self._deadlines.forget(permission)
+            del allocation.permissions[permission.host]
+        for channel in allocation.channels_of(address.family):
+            self._deadlines.forget(channel)
+            allocation.channels.remove(channel)
+        del allocation.relayed[address.family]
+        self.close(address)
+        if not allocation.relayed:
+            del self._flows[allocation.flow]
+            self.quota.give_back(allocation.user, allocation.flow.client.host)
+            self.outputs.append(EndFlow(allocation.flow))
+
+    # Reservations
+
+    def reserve(self, relayed: RelayedAddress, user: str, now: float) -> bytes:
+        """Hold an open socket for whoever of the same user brings the token given."""
+        token = self._random(8)
+        reservation = Reservation(token, relayed, user, now + RESERVATION_LIFETIME)
+        self._reservations[token] = reservation
+        self._deadlines.watch(reservation)
+        return token
+
+    def claim(self, token: bytes, user: str) -> RelayedAddress | None:
+        """The reserved socket, which is the caller's from now on."""
+        reservation = self._reservations.get(token)
+        if reservation is None or reservation.user != user:
+            return None
+        del self._reservations[token]
+        self._deadlines.forget(reservation)
+        return reservation.relayed
+
+    # Permissions and channels
+
+    def permit(self, allocation: Allocation, host: str, now: float) -> None:
+        """Install or refresh a permission (RFC 8656 §9)."""
+        permission = allocation.permissions.get(host)
+        if permission is not None:
+            permission.expires = now + PERMISSION_LIFETIME
+            return
+        permission = Permission(allocation, host, now + PERMISSION_LIFETIME)
+        allocation.permissions[host] = permission
+        self._deadlines.watch(permission)
+        relayed = allocation.relay_for(host)
+        assert relayed is not None
+        self.outputs.append(Permit(relayed.relay_id, host))
+
+    def bind(self, allocation: Allocation, number: int, peer: Address, now: float) -> None:
+        """Bind or refresh a channel without conflict, and its permission (RFC 8656 §12.2)."""
+        self.permit(allocation, peer.host, now)
+        channel = allocation.channels.get(number)
+        if channel is not None and channel.bound:
+            channel.expires = now + CHANNEL_LIFETIME
+            return
+        if channel is not None:  # the same pair comes back out of its quarantine
+            self._deadlines.forget(channel)
+            allocation.channels.remove(channel)
+        channel = Channel(allocation, number, peer, now + CHANNEL_LIFETIME)
+        allocation.channels.add(channel)
+        self._deadlines.watch(channel)
+        relayed = allocation.relay_for(peer.host)
+        assert relayed is not None
+        self.outputs.append(BindChannel(relayed.relay_id, number, peer))
+
+    # Time
+
+    def next_deadline(self) -> float | None:
+        return self._deadlines.next()
+
+    def expire(self, now: float) -> None:
+        """End everything whose time is over."""
+        while (item := self._deadlines.due(now)) is not None:
+            match item:
+                case RelayedAddress(allocation=Allocation() as allocation):
+                    self.release(allocation, item)
+                case Permission(allocation=allocation):
+                    self._revoke(allocation, item)
+                case Channel():
+                    self._expire_channel(item)
+                case Reservation():
+                    del self._reservations[item.token]
+                    self.close(item.relayed)
+
+    def _revoke(self, allocation: Allocation, permission: Permission) -> None:
+        del allocation.permissions[permission.host]
+        relayed = allocation.relay_for(permission.host)
+        assert relayed is not None
+        self.outputs.append(Revoke(relayed.relay_id, permission.host))
+
+    def _expire_channel(self, channel: Channel) -> None:
+        allocation = channel.allocation
+        if not channel.bound:
+            allocation.channels.remove(channel)
+            return
+        channel.bound = False
+        channel.expires += QUARANTINE
+        self._deadlines.watch(channel)
+        relayed = allocation.relay_for(channel.peer.host)
+        assert relayed is not None
+        self.outputs.append(UnbindChannel(relayed.relay_id, channel.number))
