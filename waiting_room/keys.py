@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -78,10 +79,10 @@ class KeyRing:
             return None
         return key.public
 
-    def keys(self) -> tuple[Key, ...]:
+    def __iter__(self) -> Iterator[Key]:
         """All keys, oldest first."""
         self._refresh()
-        return tuple(self._keys.values())
+        return iter(tuple(self._keys.values()))
 
     def rotate(self, now: float) -> Key:
         """Makes a new key, which signs from now on, and removes those whose time is over."""
