@@ -1,0 +1,42 @@
+"""What the roles of one process share, and what each gives back once it runs."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from prometheus_client import CollectorRegistry
+
+from konsil.ice import RelayAccess
+from konsil.settings import Settings
+
+
+@dataclass(slots=True)
+class House:
+    """Made by serve.py. A role may add to `relay` and `registry`; roles never see one another."""
+
+    settings: Settings
+    state_dir: Path
+    registry: CollectorRegistry
+    tls: ssl.SSLContext | None
+    lan_host: str | None  # an address of this machine in the local network, with --tls-self-signed
+    relay: RelayAccess | None = None  # set by the role turn, or from KONSIL_TURN_EXTERNAL
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A role that runs.
+
+    `lines`: what to tell the operator, as (label, text). `drain(seconds)`: stops taking new work and
+    returns when the old is done, or has moved away, at the latest after that time.
+    """
+
+    lines: tuple[tuple[str, str], ...]
+    drain: Callable[[float], Awaitable[None]]
+    demo: tuple[tuple[str, str], ...] = field(default=())  # the links of --demo
+
+
+Starter: TypeAlias = Callable[[House], AbstractAsyncContextManager[Running]]
+"""Entering it starts a role, leaving it stops it at once. Raises StartError or ConfigError."""

@@ -1,0 +1,11 @@
+"""The roles of this build: name -> what starts it. A role is added by one line here."""
+
+from typing import Final
+
+from konsil import signaling_role
+from konsil.house import Starter
+
+# In the order of starting: what signaling hands on (a relay's address) must be there before it.
+STARTERS: Final[dict[str, Starter]] = {
+    "signaling": signaling_role.running,
+}

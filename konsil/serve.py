@@ -1,0 +1,180 @@
+"""`konsil serve`: wires the services together, and takes them down again in order."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import os
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+import konsil
+from konsil import ice, listen, log, metrics, process, tls
+from konsil.errors import SettingsError, StartError
+from konsil.house import House, Running
+from konsil.roles import STARTERS
+from konsil.settings import ROLES, Settings, default_state_dir
+from konsil.signals import Signals
+
+logger: Final = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Serves until a signal says to stop. Raises StartError or ConfigError when it cannot start."""
+    process.protect_memory()
+    os.umask(0o077)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(settings))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+async def _serve(settings: Settings) -> int:
+    asyncio.get_running_loop().set_exception_handler(log.loop_failed)
+    starting = _chosen(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        state_dir = stack.enter_context(_state_dir(settings))
+        house = House(
+            settings=settings,
+            state_dir=state_dir,
+            registry=CollectorRegistry(),
+            tls=None,
+            lan_host=tls.lan_address() if settings.tls_self_signed else None,
+            relay=ice.external(settings.turn_external, settings.turn_secret),
+        )
+        renew = _prepare_tls(house)
+        signals = Signals(renew)
+        metrics_line = await stack.enter_async_context(_metrics(house))
+        running = [await stack.enter_async_context(STARTERS[name](house)) for name in starting]
+        _announce(house, starting, running, metrics_line)
+        await signals.drain.wait()
+        logger.info("stopping", extra={"seconds": settings.drain_seconds})
+        await _drain(running, settings.drain_seconds, signals.stop)
+    logger.info("stopped")
+    return 0
+
+
+def _chosen(settings: Settings) -> list[str]:
+    """The roles asked for that this build has. Raises SettingsError when none is left."""
+    chosen = [name for name in STARTERS if name in settings.roles]
+    if not chosen:
+        raise SettingsError(
+            f"KONSIL_ROLES: this version has no {' or '.join(settings.roles)} yet; "
+            f"it has {', '.join(STARTERS)}"
+        )
+    relayed = "turn" in chosen or bool(settings.turn_external)
+    if settings.ice_transport_policy == "relay" and "signaling" in chosen and not relayed:
+        raise SettingsError(
+            "KONSIL_ICE_TRANSPORT_POLICY=relay needs a relay, which this version has not yet: set "
+            "KONSIL_TURN_EXTERNAL and KONSIL_TURN_SECRET"
+        )
+    if settings.media_topology == "sfu" and "sfu" not in chosen:
+        raise SettingsError(
+            "KONSIL_MEDIA_TOPOLOGY=sfu needs the forwarder, which this version has not yet: set it "
+            "to auto or p2p"
+        )
+    return chosen
+
+
+@contextlib.contextmanager
+def _state_dir(settings: Settings) -> "contextlib.AbstractContextManager[Path]":  # type: ignore[misc]
+    """The directory of keys and providers; made where missing, temporary for a demo."""
+    if settings.state_dir is None and settings.demo:
+        with tempfile.TemporaryDirectory(prefix="konsil-demo-") as name:
+            yield Path(name)
+        return
+    path = settings.state_dir or default_state_dir()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"KONSIL_STATE_DIR: cannot make the directory {path}: {error.strerror}"
+        ) from None
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise StartError(
+            f"KONSIL_STATE_DIR: no permission to write to {path}: change its owner, or set another"
+        )
+    yield path
+
+
+def _prepare_tls(house: House) -> Callable[[], None]:
+    """Makes the TLS context; gives what reads the certificate again at SIGHUP."""
+    settings = house.settings
+    if settings.tls_self_signed:
+        names = [house.lan_host] if house.lan_host else []
+        chain = tls.self_signed(house.state_dir / "tls", dt.datetime.now(dt.UTC), names)
+    elif settings.tls_cert is not None and settings.tls_key is not None:
+        chain = settings.tls_cert, settings.tls_key
+    else:
+        return lambda: None
+    context: ssl.SSLContext = tls.context(*chain)
+    house.tls = context
+
+    def renew() -> None:
+        try:
+            tls.load(context, *chain)
+        except StartError:
+            # The old chain goes on being served; the operator sees why the new one is not.
+            logger.exception("certificate_not_renewed")
+        else:
+            logger.info("certificate_renewed")
+
+    return renew
+
+
+@contextlib.asynccontextmanager
+async def _metrics(house: House) -> AsyncIterator[str]:
+    settings = house.settings
+    if settings.metrics_port is None:
+        yield "off (KONSIL_METRICS_PORT)"
+        return
+    sockets = listen.bind(settings.metrics_host, settings.metrics_port, "KONSIL_METRICS_PORT")
+    port = sockets[0].getsockname()[1]
+    host = settings.metrics_host
+    async with metrics.serving(house.registry, sockets):
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
+
+
+def _announce(
+    house: House, started: Sequence[str], running: Sequence[Running], metrics_line: str
+) -> None:
+    """Tells the operator on stdout where everything is. The only place that prints links."""
+    missing = [name for name in ROLES if name in house.settings.roles and name not in STARTERS]
+    roles = ", ".join(started)
+    if missing:
+        roles += f" (not part of this version yet: {', '.join(missing)})"
+    lines = [("roles", roles), *(line for role in running for line in role.lines)]
+    lines += [("metrics", metrics_line), ("state", str(house.state_dir))]
+    print(f"Konsil {konsil.__version__}")
+    for label, text in lines:
+        print(f"  {label:9} {text}")
+    for label, link in (link for role in running for link in role.demo):
+        print(f"\n{label}:\n  {link}")
+    print(flush=True)
+
+
+async def _drain(running: Sequence[Running], seconds: float, stop: asyncio.Event) -> None:
+    """Lets all roles drain side by side until they are done, `seconds` are over or `stop` is set."""
+    draining = asyncio.gather(*(role.drain(seconds) for role in running), return_exceptions=True)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait(
+            (asyncio.ensure_future(draining), stopping),
+            timeout=seconds + 1,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+    finally:
+        stopping.cancel()
+        draining.cancel()
+        await asyncio.gather(draining, stopping, return_exceptions=True)
