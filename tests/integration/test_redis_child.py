@@ -139,7 +139,7 @@ async def test_nobody_else_gets_in(program: Program, tmp_path: Path) -> None:
         for url in (f"unix://{socket}", f"unix://konsil:wrong@{socket}"):
             async with client_of(url) as client:
                 with pytest.raises(
-                    RedisError, match="invalid username-password|Authentication required"
+                    RedisError, match=r"invalid username-password|Authentication required"
                 ):
                     await client.ping()
         assert child.restarts == 0
