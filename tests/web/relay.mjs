@@ -1,6 +1,7 @@
 // Two partners and the server between them, which the test plays: honest, forgetful or hostile.
+import { againNotice } from "../../web/js/exchange.js";
+import { Partner } from "../../web/js/partner.js";
 import { makeShare } from "../../web/js/sealing.js";
-import { Partner, againNotice } from "../../web/js/partner.js";
 
 export const ROOM = "r".repeat(22);
 export const HOST = { participant: "h".repeat(22), role: "host" };

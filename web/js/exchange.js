@@ -50,6 +50,11 @@ export function encodeSignal(kind, exchange, seq, payload) {
   return `${kind}.${exchange}.${seq}.${toBase64url(payload)}`;
 }
 
+/** Sent before kept signals are sent again, so that their repetition is no surprise (section 7.4). */
+export function againNotice() {
+  return encodeSignal("again", NO_EXCHANGE, 0, new Uint8Array());
+}
+
 const SIGNAL = /^(commit|key|reveal|sealed|restart|again)\.([\w-]{16})\.(0|[1-9]\d{0,14})\.([\w-]*)$/;
 
 /**

@@ -235,8 +235,3 @@ export class Partner {
     }
   }
 }
-
-/** Sent before kept signals are sent again, so that their repetition is no surprise (section 7.4). */
-export function againNotice() {
-  return encodeSignal("again", NO_EXCHANGE, 0, new Uint8Array());
-}

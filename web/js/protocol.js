@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * Messages of docs/protocol.md, sections 3 and 4, as the page sees them.
+ * Messages of docs/protocol.md, sections 3 and 4: their types, and a check that is as strict as the
+ * server's own (signaling/messages.py; tests/vectors/messages.json holds both to the same answers).
  *
  * @typedef {"host" | "client" | "guest"} Role
  * @typedef {"waiting" | "admitted" | "in_call" | "left" | "declined" | "removed"} Status
@@ -57,6 +58,225 @@
  * @typedef {{type: "pong"}} PongMessage
  * @typedef {Welcome | RoomMessage | SignalMessage | DeliveredMessage | OkMessage | ErrorMessage
  *   | ClosingMessage | ByeMessage | PongMessage} ServerMessage
+ *
+ * @typedef {{type: "hello", token: string, secret: string, instance: string, name?: string,
+ *   last_seq?: number, reopen?: boolean}} HelloMessage
+ * @typedef {{type: "admit" | "decline" | "back_to_waiting" | "remove", id: number,
+ *   participant: string}} ParticipantCommand
+ * @typedef {{type: "lock", id: number, locked: boolean}} LockCommand
+ * @typedef {{type: "end" | "leave" | "connected", id: number}} PlainCommand
+ * @typedef {ParticipantCommand | LockCommand | PlainCommand} Command
+ * @typedef {{type: "signal", id: number, to: string, data: string}} OutgoingSignal
+ * @typedef {Command | HelloMessage | OutgoingSignal | {type: "ack", seq: number} | {type: "ping"}}
+ *   ClientMessage
  */
 
 export const SUBPROTOCOL = "konsil.v1";
+
+/** A message that does not have the form of sections 3 and 4. */
+export class MessageError extends Error {
+  /**
+   * @param {"bad_message" | "bad_name"} code
+   * @param {string} field the one at fault; "" when it is the message as a whole
+   */
+  constructor(code, field) {
+    super(`${code}: ${field}`);
+    this.name = "MessageError";
+    this.code = code;
+    this.field = field;
+  }
+}
+
+/**
+ * Says whether a value has a form; throws where it can say which inner field has not.
+ * @typedef {(value: unknown, field: string) => boolean} Form
+ * @typedef {{readonly [field: string]: Form}} Fields
+ */
+
+/** @type {Form} */
+const text = (value) => typeof value === "string" && !/\p{Cs}/u.test(value);
+/** @type {Form} */
+const flag = (value) => typeof value === "boolean";
+/** @type {Form} */
+const whole = (value) => Number.isSafeInteger(value) && /** @type {number} */ (value) >= 0;
+/** @type {Form} */
+const place = (value) => value === null || (whole(value, "") && value !== 0);
+/** @type {Form} */
+const seconds = (value) => typeof value === "number" && Number.isFinite(value) && value >= 0;
+/** @param {RegExp} pattern @returns {Form} */
+const matching = (pattern) => (value) => typeof value === "string" && pattern.test(value);
+/** @param {number} least @param {number} most in code points @returns {Form} */
+const ofLength = (least, most) => (value) => {
+  if (!text(value, "")) return false;
+  const length = [.../** @type {string} */ (value)].length;
+  return length >= least && length <= most;
+};
+/** @param {...string} values @returns {Form} */
+const oneOf = (...values) => (value) => values.includes(/** @type {string} */ (value));
+
+const participant = matching(/^[A-Za-z0-9_-]{22}$/);
+const instance = matching(/^[A-Za-z0-9_-]{8,32}$/);
+const role = oneOf("host", "client", "guest");
+const status = oneOf("waiting", "admitted", "in_call", "left", "declined", "removed");
+const signalData = ofLength(1, 60_000);
+/** @type {Form} */
+const shownName = (value) => {
+  if (typeof value !== "string" || !text(value, "")) return false;
+  if (cleanName(value) === null) throw new MessageError("bad_name", "name");
+  return true;
+};
+
+/** @type {Fields} */
+const person = { id: participant, instance, name: text, role, status, connected: flag, since: whole };
+/** @type {Form} */
+const people = (value, field) => {
+  if (!Array.isArray(value)) return false;
+  for (const [index, one] of value.entries()) check(one, person, {}, `${field}[${index}]`);
+  return true;
+};
+/** @type {Fields} */
+const roomView = {
+  version: whole, you: status, host_present: flag, locked: flag, place, participants: people,
+};
+/** @type {Form} */
+const room = (value, field) => {
+  check(value, roomView, {}, field);
+  return true;
+};
+
+/** @typedef {readonly [required: Fields, optional?: Fields]} Schema */
+
+/** Section 3. @type {{readonly [type: string]: Schema}} */
+const FROM_PAGE = {
+  hello: [
+    { token: ofLength(1, 2048), secret: matching(/^[A-Za-z0-9_-]{22,64}$/), instance },
+    { name: shownName, last_seq: whole, reopen: flag },
+  ],
+  admit: [{ id: whole, participant }],
+  decline: [{ id: whole, participant }],
+  back_to_waiting: [{ id: whole, participant }],
+  remove: [{ id: whole, participant }],
+  lock: [{ id: whole, locked: flag }],
+  end: [{ id: whole }],
+  leave: [{ id: whole }],
+  connected: [{ id: whole }],
+  signal: [{ id: whole, to: participant, data: signalData }],
+  ack: [{ seq: whole }],
+  ping: [{}],
+};
+
+/** Section 4. @type {{readonly [type: string]: Schema}} */
+const FROM_SERVER = {
+  welcome: [{
+    participant, role, resumed: flag, seq: whole, server_time: whole, opens_at: whole,
+    closes_at: whole, provider: text, ice_transport_policy: oneOf("all", "relay"),
+    media_topology: oneOf("auto", "p2p", "sfu"), room,
+  }],
+  room: [roomView],
+  signal: [{ seq: whole, from: participant, data: signalData }],
+  delivered: [{ to: participant, id: whole }],
+  ok: [{ id: whole }],
+  error: [
+    { code: text, detail: text },
+    { id: whole, field: text, reason: text, retry_after: seconds, opens_at: whole },
+  ],
+  closing: [{ closes_at: whole }],
+  bye: [{ reason: oneOf("ended", "declined", "removed", "left", "taken_over", "going_away") }],
+  pong: [{}],
+};
+
+/**
+ * @param {string} json one text frame from the server
+ * @returns {ServerMessage}
+ * @throws {MessageError}
+ */
+export function parseServerMessage(json) {
+  return /** @type {ServerMessage} */ (parse(json, FROM_SERVER));
+}
+
+/**
+ * What the server makes of a page's message; tests hold both sides to the same answers.
+ *
+ * @param {string} json
+ * @returns {ClientMessage}
+ * @throws {MessageError}
+ */
+export function parseClientMessage(json) {
+  return /** @type {ClientMessage} */ (parse(json, FROM_PAGE));
+}
+
+/**
+ * @param {ClientMessage} message
+ * @returns {string} its JSON; members that are undefined are left out
+ */
+export function encodeMessage(message) {
+  return JSON.stringify(message);
+}
+
+const BLANK_OR_JOINER = /^[\u115f\u1160\u2800\u3164\uffa0]$/u;
+const REFUSED = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u;
+const VISIBLE = /^[\p{L}\p{N}\p{P}\p{S}]$/u;
+
+/**
+ * A name as it will be shown: trimmed, NFC.
+ *
+ * @param {string} name
+ * @returns {string | null} null: it cannot be shown (section 3, `hello`)
+ */
+export function cleanName(name) {
+  const clean = name.trim().normalize("NFC");
+  const characters = [...clean];
+  if (characters.length < 1 || characters.length > 60) return null;
+  // Zero-width joiners are part of the spelling of Persian and Indic names.
+  if (REFUSED.test(clean.replace(/[\u200c\u200d]/gu, ""))) return null;
+  const visible = characters.some((one) => VISIBLE.test(one) && !BLANK_OR_JOINER.test(one));
+  return visible ? clean : null;
+}
+
+/**
+ * @param {string} json
+ * @param {{readonly [type: string]: Schema}} schemas
+ * @returns {unknown}
+ */
+function parse(json, schemas) {
+  /** @type {unknown} */
+  let value;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw new MessageError("bad_message", "");
+  }
+  if (!isRecord(value)) throw new MessageError("bad_message", "");
+  const { type, ...fields } = value;
+  const schema = typeof type === "string" && Object.hasOwn(schemas, type) ? schemas[type] : undefined;
+  if (!schema) throw new MessageError("bad_message", "type");
+  check(fields, schema[0], schema[1] ?? {}, "");
+  return value;
+}
+
+/**
+ * @param {unknown} value
+ * @param {Fields} required
+ * @param {Fields} optional
+ * @param {string} path of the value, "" for the message itself
+ */
+function check(value, required, optional, path) {
+  if (!isRecord(value)) throw new MessageError("bad_message", path);
+  /** @param {string} field */
+  const named = (field) => (path === "" ? field : `${path}.${field}`);
+  for (const [field, member] of Object.entries(value)) {
+    const form = Object.hasOwn(required, field) ? required[field]
+      : Object.hasOwn(optional, field) ? optional[field] : undefined;
+    // A foreign name is a stranger's text: no more of it than shows what was meant.
+    if (!form) throw new MessageError("bad_message", named(field.slice(0, 64)));
+    if (!form(member, named(field))) throw new MessageError("bad_message", named(field));
+  }
+  for (const field of Object.keys(required)) {
+    if (!Object.hasOwn(value, field)) throw new MessageError("bad_message", named(field));
+  }
+}
+
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+function isRecord(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
