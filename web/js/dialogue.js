@@ -302,7 +302,7 @@ export class Dialogue {
     const verdict = judge(error, 0);
     if (id !== undefined) {
       if (this.#outbox.get(id) && !verdict.fatal && POSTPONED.has(error.code)) {
-        this.#outbox.postpone(id, now + Math.max(verdict.pause ?? 0, 1000));
+        this.#outbox.postpone(id, now + (error.retry_after ?? 1) * 1000);
       } else {
         this.#answered(id, { ...rest, fatal: false });
       }

@@ -93,8 +93,10 @@ export class Outbox {
   nextTimeout(now) {
     let next = Number.POSITIVE_INFINITY;
     for (const { sent, notBefore } of this.#items.values()) {
-      // A window that is full opens by `delivered`, not by time; asking early for it does no harm.
-      if (!sent) next = Math.min(next, Math.max(notBefore, this.#tokens < 2 ? now + 100 : now + 1000));
+      if (sent) continue;
+      // Those that wait for a window, or behind another, are set free by something else than time.
+      if (this.#tokens < 2) next = Math.min(next, Math.max(notBefore, now + 100));
+      else if (notBefore > now) next = Math.min(next, notBefore);
     }
     return Number.isFinite(next) ? next : null;
   }
