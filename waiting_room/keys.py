@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -29,6 +30,8 @@ from .tokens import LIFETIME_MAX
 KEYS_MAX: Final = 64  # files looked at; far more than rotating daily would leave within a lifetime
 _NAME: Final = re.compile(r"(\d{1,12})-([A-Za-z0-9_-]{16})\.pem")
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -40,7 +43,10 @@ class Key:
 
 
 class KeyRing:
-    """The keys of one state directory. Sees files that another process adds or takes away."""
+    """The keys of one state directory. Sees files that another process adds or takes away.
+
+    A directory that can no longer be read is logged, and what was read before stays in force.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -129,8 +135,12 @@ class KeyRing:
             ) from exc
 
     def _refresh(self) -> None:
-        if self._stamp() != self._seen:
+        if self._stamp() == self._seen:
+            return
+        try:
             self._reload()
+        except ConfigError as exc:
+            _log.error("%s; going on with the keys known before", exc)
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
@@ -140,7 +150,7 @@ class KeyRing:
         return stat.st_ino, stat.st_mtime_ns
 
     def _reload(self) -> None:
-        stamp = self._stamp()
+        self._seen = self._stamp()  # taken before: what comes meanwhile is seen next time
         try:
             names = sorted(entry.name for entry in os.scandir(self._directory))
         except OSError as exc:
@@ -160,7 +170,6 @@ class KeyRing:
             keys[kid] = Key(kid, since, until, private, private.public_key())
         self._keys = keys
         self._current = next(reversed(keys.values()), None)
-        self._seen = stamp
 
 
 def _read(path: Path, kid: str) -> Ed25519PrivateKey:

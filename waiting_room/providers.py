@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import fcntl
+import logging
 import os
 import secrets
 import unicodedata
@@ -24,6 +25,8 @@ NAME_MAX: Final = 60  # characters
 PROVIDERS_MAX: Final = 10_000
 _ID_BYTES: Final = 9  # 12 base64url characters
 
+_log = logging.getLogger(__name__)
+
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{12}$")]
@@ -38,14 +41,18 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Providers:
-    """The providers of one state directory. Reads the file again whenever it has changed."""
+    """The providers of one state directory. Reads the file again whenever it has changed.
+
+    A file that can no longer be read, say while somebody is editing it, is logged, and what was
+    read before stays in force; it is never overwritten.
+    """
 
     def __init__(self, state_dir: Path) -> None:
         """Raises ConfigError when there is a file that cannot be read."""
         self._path = state_dir / "providers.json"
         self._seen: tuple[int, int, int] | None = None
         self._by_id: dict[str, Provider] = {}
-        self._refresh()
+        self._load()
 
     def list(self) -> tuple[Provider, ...]:
         """All of them, in the order in which they were added."""
@@ -93,18 +100,26 @@ class Providers:
         return revoked
 
     def _refresh(self) -> None:
+        if self._stamp() == self._seen:
+            return
+        try:
+            self._load()
+        except ConfigError as exc:
+            _log.error("%s; going on with what it held before", exc)
+
+    def _stamp(self) -> tuple[int, int, int] | None:
         try:
             stat = self._path.stat()
-        except FileNotFoundError:
-            self._seen, self._by_id = None, {}
-            return
-        except OSError as exc:
-            raise self._error(f"cannot be read: {exc.strerror}") from exc
-        stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-        if stamp == self._seen:
-            return
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+    def _load(self) -> None:
+        self._seen = self._stamp()  # taken before: what is written meanwhile is read next time
         try:
             content = msgspec.json.decode(self._path.read_bytes(), type=_File)
+        except FileNotFoundError:
+            content = _File(())
         except OSError as exc:
             raise self._error(f"cannot be read: {exc.strerror}") from exc
         except (msgspec.MsgspecError, RecursionError, UnicodeError) as exc:
@@ -114,7 +129,7 @@ class Providers:
             raise self._error("holds the same id twice")
         if len({p.name for p in content.providers}) != len(by_id):
             raise self._error("holds the same name twice")
-        self._seen, self._by_id = stamp, by_id
+        self._by_id = by_id
 
     def _save(self, providers: Sequence[Provider]) -> None:
         if len(providers) > PROVIDERS_MAX:
@@ -131,7 +146,7 @@ class Providers:
         except OSError as exc:
             draft.unlink(missing_ok=True)
             raise self._error(f"cannot be written: {exc.strerror}") from exc
-        self._refresh()
+        self._load()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -143,7 +158,7 @@ class Providers:
             raise self._error(f"cannot be locked: {exc.strerror}") from exc
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._refresh()
+            self._load()
             yield
         finally:
             os.close(lock)

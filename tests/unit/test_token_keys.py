@@ -139,3 +139,13 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     ring.rotate(NOW + 1)
     assert len(list(ring)) == 2
     assert (tmp_path / "keys" / "README").exists()
+
+
+def test_a_key_broken_later_takes_no_known_key_away(tmp_path: Path) -> None:
+    ring = KeyRing.open(tmp_path, NOW)
+    text = token(ring)
+    (tmp_path / "keys" / f"{NOW + 1}-{'x' * 16}.pem").write_text("half-copied")
+    assert reason(text, ring, NOW) is None
+    assert reason(token(ring), ring, NOW) is None
+    with pytest.raises(ConfigError):
+        KeyRing.open(tmp_path, NOW)
