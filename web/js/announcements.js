@@ -1,0 +1,68 @@
+// @ts-check
+/**
+ * What has changed between two states and is worth saying aloud. Pure: gives keys and values.
+ *
+ * @typedef {import("./visitstate.js").VisitData & {phase: string}} State
+ * @typedef {{key: import("./i18n.js").Key, values?: Record<string, string | number>, urgent?: boolean}} Announcement
+ */
+import { healthOf } from "./callstate.js";
+
+/** @type {Readonly<Partial<Record<import("./callstate.js").Health, import("./i18n.js").Key>>>} */
+const HEALTH = Object.freeze({
+  fine: "say.connected", interrupted: "say.interrupted", failed: "say.interrupted", away: "say.away",
+});
+
+/**
+ * @param {State} before
+ * @param {State} after
+ * @returns {Announcement[]}
+ */
+export function announcementsBetween(before, after) {
+  /** @type {Announcement[]} */
+  const said = [];
+  if (before.phase !== after.phase && after.phase === "call") {
+    said.push({ key: "say.admitted", urgent: true });
+  }
+  if (after.phase === "waiting" && before.phase === "waiting") {
+    if (before.room?.host_present === false && after.room?.host_present === true) {
+      said.push({ key: "waiting.host_present", values: { provider: after.appointment?.provider ?? "" } });
+    }
+    const place = after.room?.place ?? 0;
+    if (before.room !== null && before.room.place !== place && place > 0) {
+      said.push(place === 1 ? { key: "waiting.next" }
+        : { key: "waiting.place", values: { count: place - 1, place } });
+    }
+  }
+  if (before.channel === "open" && after.channel === "reconnecting") {
+    said.push({ key: "call.reconnecting" });
+  }
+  if (before.channel === "reconnecting" && after.channel === "open") {
+    said.push({ key: "say.back" });
+  }
+  for (const remote of after.call) {
+    const name = remote.name || (after.appointment?.provider ?? "");
+    const known = before.call.find((other) => other.id === remote.id);
+    const health = healthOf(remote);
+    const key = HEALTH[health];
+    if (key !== undefined && (known === undefined || healthOf(known) !== health)) {
+      said.push({ key, values: { name } });
+    }
+    if (known !== undefined && known.audio !== remote.audio) {
+      said.push({ key: remote.audio ? "say.unmuted" : "say.muted", values: { name } });
+    }
+    if (known !== undefined && known.video !== remote.video) {
+      said.push({ key: remote.video ? "say.camera_on" : "say.camera_off", values: { name } });
+    }
+  }
+  for (const [kind, on, off] of OWN) {
+    const [was, is] = [before.devices[kind], after.devices[kind]];
+    if (was === "on" && is === "off") said.push({ key: off });
+    if (was !== "on" && is === "on" && was !== "idle") said.push({ key: on });
+  }
+  return said;
+}
+
+const OWN = Object.freeze([
+  /** @type {const} */ (["microphone", "say.own_unmuted", "say.own_muted"]),
+  /** @type {const} */ (["camera", "say.own_camera_on", "say.own_camera_off"]),
+]);

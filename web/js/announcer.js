@@ -1,0 +1,54 @@
+// @ts-check
+/** Says status changes to a screen reader, without moving the focus. */
+
+const polite = region("polite");
+const assertive = region("assertive");
+
+/** @param {"polite" | "assertive"} manner */
+function region(manner) {
+  const element = document.createElement("div");
+  element.className = "unseen";
+  element.setAttribute("aria-live", manner);
+  element.setAttribute("aria-atomic", "true");
+  return element;
+}
+
+/** @param {HTMLElement} parent */
+export function mountAnnouncer(parent) {
+  parent.append(polite, assertive, note);
+}
+
+/**
+ * @param {string} text
+ * @param {boolean} [urgent] interrupts what is being read
+ */
+export function announce(text, urgent = false) {
+  const element = urgent ? assertive : polite;
+  // The same text again is a change only when the region was empty in between.
+  element.textContent = "";
+  requestAnimationFrame(() => {
+    element.textContent = text;
+  });
+}
+
+/** How long a note stays, ms: long enough to read two lines slowly. */
+const NOTE = 7000;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let noteTimer;
+const note = document.createElement("p");
+note.className = "note";
+note.hidden = true;
+note.setAttribute("role", "status");
+
+/**
+ * Shows a short text over the page for a while, and says it.
+ * @param {string} text
+ */
+export function notify(text) {
+  clearTimeout(noteTimer);
+  note.textContent = text;
+  note.hidden = false;
+  noteTimer = setTimeout(() => {
+    note.hidden = true;
+  }, NOTE);
+}

@@ -1,0 +1,114 @@
+// @ts-check
+/** The HTTP API, version 1, as far as the pages use it. Tokens travel in the Authorization header. */
+
+/**
+ * @typedef {object} LinkView
+ * @property {import("./protocol.js").Role} role
+ * @property {string} room
+ * @property {string} provider
+ * @property {number} opens_at ms since 1970
+ * @property {number} closes_at ms since 1970
+ * @property {number} server_time ms since 1970
+ *
+ * @typedef {{room: string, host_token: string, client_token: string, starts_at: number,
+ *   opens_at: number, closes_at: number}} Consultation times in ms since 1970
+ * @typedef {{ice_servers: RTCIceServer[], ttl: number}} IceView  ttl in s
+ */
+
+/** No answer within this is none, ms. */
+const PATIENCE = 10_000;
+
+/** An answer other than success; `code` as in protocol section 6, or `unreachable`. */
+export class ApiError extends Error {
+  /**
+   * @param {string} code
+   * @param {{detail?: string, field?: string, opensAt?: number, retryAfter?: number, serverTime?: number}} [more]
+   */
+  constructor(code, more = {}) {
+    super(more.detail ?? code);
+    this.name = "ApiError";
+    this.code = code;
+    this.field = more.field ?? "";
+    this.opensAt = more.opensAt ?? 0;
+    /** @type {number} s; 0 where the server named none */
+    this.retryAfter = more.retryAfter ?? 0;
+    /** @type {number} ms since 1970; 0 where unknown */
+    this.serverTime = more.serverTime ?? 0;
+  }
+
+  /** Whether the same request may succeed a moment later. */
+  get passing() {
+    return PASSING.has(this.code);
+  }
+}
+
+const PASSING = new Set(["unreachable", "store_unavailable", "slow_down", "going_away", "internal"]);
+
+/**
+ * @param {string} token
+ * @returns {Promise<LinkView>}
+ */
+export async function askLink(token) {
+  return /** @type {LinkView} */ (await request("link", token));
+}
+
+/**
+ * @param {string} token
+ * @returns {Promise<IceView>}
+ */
+export async function askIceServers(token) {
+  return /** @type {IceView} */ (await request("ice-servers", token));
+}
+
+/**
+ * @param {string} token a provider's
+ * @param {{starts_at: string, minutes: number}} wish
+ * @returns {Promise<Consultation>}
+ */
+export async function createConsultation(token, wish) {
+  return /** @type {Consultation} */ (await request("consultations", token, wish));
+}
+
+/**
+ * @param {string} path
+ * @param {string} token
+ * @param {object} [body]
+ * @returns {Promise<unknown>}
+ */
+async function request(path, token, body) {
+  let response;
+  try {
+    response = await fetch(`/api/v1/${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        Authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      cache: "no-store",
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+  } catch {
+    throw new ApiError("unreachable");
+  }
+  const answer = await response.json().catch(() => null);
+  if (response.ok && answer !== null) return answer;
+  throw problemOf(response, answer);
+}
+
+/**
+ * @param {Response} response
+ * @param {any} problem an RFC 9457 document, or null where a proxy in between has answered
+ */
+function problemOf(response, problem) {
+  const code = typeof problem?.code === "string" ? problem.code : "unreachable";
+  const header = Number(response.headers.get("Retry-After") ?? 0);
+  return new ApiError(code, {
+    detail: String(problem?.detail ?? response.status),
+    field: String(problem?.field ?? ""),
+    opensAt: Number(problem?.opens_at ?? 0),
+    retryAfter: Number(problem?.retry_after ?? (Number.isFinite(header) ? header : 0)),
+    serverTime: Date.parse(response.headers.get("Date") ?? "") || 0,
+  });
+}

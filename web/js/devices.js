@@ -1,0 +1,242 @@
+// @ts-check
+/**
+ * Camera and microphone. One stream whose tracks come and go; the camera's track is stopped, not
+ * blanked, while the camera is off, so that its light is off as well.
+ */
+import { Emitter } from "./emitter.js";
+import { NO_DEVICES, statusOf, worthTrying } from "./devicestate.js";
+
+/**
+ * @typedef {import("./devicestate.js").Devices} DevicesState
+ * @typedef {import("./devicestate.js").DeviceKind} DeviceKind
+ * @typedef {import("./devicestate.js").DeviceStatus} DeviceStatus
+ * @typedef {{microphone: boolean, camera: boolean, microphoneId: string, cameraId: string}} Choice
+ *
+ * @typedef {object} DevicesEvents
+ * @property {[state: DevicesState]} state
+ * @property {[kind: "audio" | "video", track: MediaStreamTrack | null]} track another track is to be sent
+ */
+
+const MEDIA = Object.freeze({ camera: "video", microphone: "audio" });
+const INPUT = Object.freeze({ camera: "videoinput", microphone: "audioinput" });
+
+/** @extends {Emitter<DevicesEvents>} */
+export class DeviceSet extends Emitter {
+  /** @type {DevicesState} */
+  state = NO_DEVICES;
+  stream = new MediaStream();
+  /** @type {Choice} */
+  #choice;
+  #closed = false;
+  /** Counts requests per kind: an answer to an older one is thrown away. */
+  #turn = { camera: 0, microphone: 0 };
+
+  /** @param {Choice} choice what the person chose before, where known */
+  constructor(choice) {
+    super();
+    this.#choice = choice;
+    navigator.mediaDevices?.addEventListener("devicechange", this.#changed);
+  }
+
+  /** Asks for both; each that cannot be had gets a status that says why. Never throws. */
+  async open() {
+    this.#closed = false;
+    const wanted = /** @type {DeviceKind[]} */ (["microphone", "camera"]);
+    // A camera switched off before a reload stays dark after it.
+    const first = wanted.filter((kind) => kind === "microphone" || this.#choice.camera);
+    this.#set({
+      microphone: "opening", camera: this.#choice.camera ? "opening" : "off",
+    });
+    const failure = await this.#acquire(first);
+    if (failure !== null && first.length > 1) {
+      const permissions = {
+        camera: await permission("camera"), microphone: await permission("microphone"),
+      };
+      const again = worthTrying(failure, permissions);
+      for (const kind of wanted) {
+        if (!again.includes(kind)) this.#set({ [kind]: failure });
+      }
+      for (const kind of again) {
+        const reason = await this.#acquire([kind]);
+        if (reason !== null) this.#set({ [kind]: reason });
+      }
+    } else if (failure !== null) {
+      this.#set({ microphone: failure });
+    }
+    await this.#list();
+  }
+
+  /**
+   * Switches one kind on or off. On opens the device where it must.
+   * @param {DeviceKind} kind
+   * @param {boolean} on
+   */
+  async switch(kind, on) {
+    this.#choice = { ...this.#choice, [kind]: on };
+    const track = this.#track(kind);
+    if (kind === "microphone" && track !== null) {
+      track.enabled = on;
+      this.#set({ microphone: on ? "on" : "off" });
+    } else if (!on) {
+      this.#turn[kind] += 1;
+      this.#drop(kind);
+      this.#set({ [kind]: "off" });
+    } else {
+      await this.#reopen(kind);
+    }
+  }
+
+  /**
+   * Uses another device of a kind and switches it on.
+   * @param {DeviceKind} kind
+   * @param {string} id
+   */
+  async choose(kind, id) {
+    this.#choice = { ...this.#choice, [kind]: true, [`${kind}Id`]: id };
+    await this.#reopen(kind);
+  }
+
+  /** What to remember for a reload. */
+  get choice() {
+    return this.#choice;
+  }
+
+  /** Releases everything: no light stays on. */
+  close() {
+    this.#closed = true;
+    for (const kind of /** @type {const} */ (["camera", "microphone"])) {
+      this.#turn[kind] += 1;
+      this.#drop(kind);
+    }
+    this.#set({ camera: "idle", microphone: "idle" });
+  }
+
+  /** @param {DeviceKind} kind */
+  async #reopen(kind) {
+    // Two tracks of one camera cannot be had everywhere, so the old one goes first.
+    this.#drop(kind);
+    this.#set({ [kind]: "opening" });
+    const failure = await this.#acquire([kind]);
+    if (failure !== null) this.#set({ [kind]: failure });
+    await this.#list();
+  }
+
+  /**
+   * @param {readonly DeviceKind[]} kinds
+   * @returns {Promise<DeviceStatus | null>} null where it succeeded or no longer matters
+   */
+  async #acquire(kinds) {
+    const turns = kinds.map((kind) => (this.#turn[kind] += 1));
+    const stale = () => this.#closed || kinds.some((kind, i) => this.#turn[kind] !== turns[i]);
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia(this.#constraints(kinds));
+    } catch (error) {
+      return stale() ? null : statusOf(error);
+    }
+    if (stale()) {
+      for (const track of stream.getTracks()) track.stop();
+      return null;
+    }
+    for (const kind of kinds) {
+      const track = stream.getTracks().find((one) => one.kind === MEDIA[kind]);
+      if (track !== undefined) this.#take(kind, track);
+    }
+    return null;
+  }
+
+  /** @param {readonly DeviceKind[]} kinds */
+  #constraints(kinds) {
+    // "ideal": a device remembered from before may have been unplugged since.
+    const device = (/** @type {string} */ id) => (id === "" ? {} : { deviceId: { ideal: id } });
+    /** @type {MediaStreamConstraints} */
+    const constraints = {};
+    if (kinds.includes("microphone")) {
+      constraints.audio = {
+        echoCancellation: true, noiseSuppression: true, autoGainControl: true,
+        ...device(this.#choice.microphoneId),
+      };
+    }
+    if (kinds.includes("camera")) {
+      constraints.video = {
+        width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 },
+        ...(this.#choice.cameraId === "" ? { facingMode: "user" } : device(this.#choice.cameraId)),
+      };
+    }
+    return constraints;
+  }
+
+  /**
+   * @param {DeviceKind} kind
+   * @param {MediaStreamTrack} track
+   */
+  #take(kind, track) {
+    this.#drop(kind, false);
+    this.stream.addTrack(track);
+    track.enabled = this.#choice[kind];
+    track.contentHint = kind === "camera" ? "motion" : "speech";
+    track.addEventListener("ended", () => {
+      if (this.#track(kind) !== track) return;
+      this.#drop(kind);
+      this.#set({ [kind]: "lost" });
+    });
+    const id = track.getSettings().deviceId ?? "";
+    this.#set({ [kind]: this.#choice[kind] ? "on" : "off", [`${kind}Id`]: id });
+    this.emit("track", MEDIA[kind], track);
+  }
+
+  /**
+   * @param {DeviceKind} kind
+   * @param {boolean} tell false where another track follows at once
+   */
+  #drop(kind, tell = true) {
+    const track = this.#track(kind);
+    if (track === null) return;
+    this.stream.removeTrack(track);
+    track.stop();
+    if (tell) this.emit("track", MEDIA[kind], null);
+  }
+
+  /** @param {DeviceKind} kind */
+  #track(kind) {
+    return this.stream.getTracks().find((one) => one.kind === MEDIA[kind]) ?? null;
+  }
+
+  async #list() {
+    const all = await navigator.mediaDevices?.enumerateDevices().catch(() => []) ?? [];
+    const named = (/** @type {DeviceKind} */ kind) =>
+      all.filter((d) => d.kind === INPUT[kind] && d.deviceId !== "")
+        .map((d) => ({ id: d.deviceId, label: d.label }));
+    this.#set({ cameras: named("camera"), microphones: named("microphone") });
+  }
+
+  #changed = async () => {
+    if (this.#closed || this.state === NO_DEVICES) return;
+    await this.#list();
+    // Plugged in (again): what was missing is taken into use without a click.
+    for (const kind of /** @type {const} */ (["microphone", "camera"])) {
+      const missing = this.state[kind] === "lost" || this.state[kind] === "none";
+      const present = kind === "camera" ? this.state.cameras : this.state.microphones;
+      if (missing && present.length > 0 && this.#choice[kind]) await this.#reopen(kind);
+    }
+  };
+
+  /** @param {Partial<DevicesState>} change */
+  #set(change) {
+    this.state = { ...this.state, ...change };
+    this.emit("state", this.state);
+  }
+}
+
+/**
+ * @param {DeviceKind} name
+ * @returns {Promise<PermissionState | "unknown">}
+ */
+async function permission(name) {
+  try {
+    const query = /** @type {PermissionDescriptor} */ (/** @type {unknown} */ ({ name }));
+    return (await navigator.permissions.query(query)).state;
+  } catch {
+    return "unknown";
+  }
+}

@@ -1,0 +1,86 @@
+// @ts-check
+/**
+ * Camera and microphone as state, and what a browser's refusal means. Pure.
+ *
+ * `off` is the person's choice; every other word but `on` says why there is nothing:
+ * `none` no such device, `refused` no permission, `busy` another program holds it, `insecure` the page
+ * did not come over https, `lost` it went away while in use, `failed` anything else.
+ *
+ * @typedef {"idle" | "opening" | "on" | "off" | "none" | "refused" | "busy" | "insecure" | "lost"
+ *   | "failed"} DeviceStatus
+ * @typedef {"camera" | "microphone"} DeviceKind
+ * @typedef {{id: string, label: string}} Device
+ *
+ * @typedef {object} Devices
+ * @property {DeviceStatus} camera
+ * @property {DeviceStatus} microphone
+ * @property {readonly Device[]} cameras
+ * @property {readonly Device[]} microphones
+ * @property {string} cameraId the one in use, or ""
+ * @property {string} microphoneId the one in use, or ""
+ */
+
+/** @type {Devices} */
+export const NO_DEVICES = Object.freeze({
+  camera: "idle", microphone: "idle", cameras: [], microphones: [], cameraId: "", microphoneId: "",
+});
+
+/** Names of getUserMedia's exceptions (Media Capture and Streams, section 10.2) and older ones. */
+const REFUSALS = new Map(Object.entries({
+  NotAllowedError: "refused", PermissionDeniedError: "refused", SecurityError: "refused",
+  NotFoundError: "none", DevicesNotFoundError: "none", OverconstrainedError: "none",
+  NotReadableError: "busy", TrackStartError: "busy", AbortError: "busy", TypeError: "insecure",
+}));
+
+/**
+ * @param {unknown} error what getUserMedia threw
+ * @returns {DeviceStatus}
+ */
+export function statusOf(error) {
+  const name = error instanceof Error || error instanceof Object ? Reflect.get(error, "name") : "";
+  return /** @type {DeviceStatus} */ (REFUSALS.get(String(name)) ?? "failed");
+}
+
+/**
+ * The kinds worth asking for one by one after both together have failed. A browser that has been told
+ * "no" is not asked again, for that would put the same question before the person twice.
+ * @param {DeviceStatus} together why both together failed
+ * @param {Readonly<Record<DeviceKind, PermissionState | "unknown">>} permissions
+ * @returns {readonly DeviceKind[]}
+ */
+export function worthTrying(together, permissions) {
+  const kinds = /** @type {const} */ (["microphone", "camera"]);
+  if (together === "insecure") return [];
+  if (together !== "refused") return kinds;
+  return kinds.filter((kind) => permissions[kind] === "granted");
+}
+
+/** @typedef {"ready" | "opening" | "sound_only" | "picture_only" | "nothing"} Readiness */
+
+/**
+ * What can be sent with these devices.
+ * @param {Devices} devices
+ * @returns {Readiness}
+ */
+export function readinessOf({ camera, microphone }) {
+  const usable = (/** @type {DeviceStatus} */ s) => s === "on" || s === "off";
+  if ([camera, microphone].some((s) => s === "opening" || s === "idle")) return "opening";
+  if (usable(camera)) return usable(microphone) ? "ready" : "picture_only";
+  return usable(microphone) ? "sound_only" : "nothing";
+}
+
+/**
+ * The fault to explain, the gravest first; null where all is well or still opening.
+ * @param {Devices} devices
+ * @returns {{kind: DeviceKind | "both", status: DeviceStatus} | null}
+ */
+export function faultOf({ camera, microphone }) {
+  const faulty = (/** @type {DeviceStatus} */ s) => !["idle", "opening", "on", "off"].includes(s);
+  if (faulty(camera) && faulty(microphone)) {
+    const same = camera === microphone;
+    return { kind: same ? "both" : "microphone", status: microphone };
+  }
+  if (faulty(microphone)) return { kind: "microphone", status: microphone };
+  if (faulty(camera)) return { kind: "camera", status: camera };
+  return null;
+}

@@ -1,0 +1,27 @@
+// @ts-check
+/** The link this tab was opened with: from the address, or after a reload without it from the tab's memory. */
+import { parseFragment } from "./link.js";
+import { keep, recall } from "./tabmemory.js";
+
+/**
+ * @typedef {{ok: true, fragment: string, link: import("./link.js").Link}
+ *   | {ok: false, code: "link_missing" | "link_incomplete"}} Taken
+ */
+
+/**
+ * @param {"join" | "host" | "provider"} page
+ * @returns {Taken}
+ */
+export function takeFragment(page) {
+  // Another link put into the same tab is another visit.
+  addEventListener("hashchange", () => location.reload());
+  // A page brought back whole by the browser's back button holds closed sockets.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+  const fragment = location.hash.slice(1) || (recall(`link.${page}`) ?? "");
+  const parsed = parseFragment(fragment);
+  if (!parsed.ok) return parsed;
+  keep(`link.${page}`, fragment);
+  return { ok: true, fragment, link: parsed.link };
+}

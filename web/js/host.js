@@ -1,0 +1,144 @@
+// @ts-check
+/** /host, the provider's page for one consultation: puts state, visit and screens together. */
+import { announce, notify } from "./announcer.js";
+import { announcementsBetween } from "./announcements.js";
+import { createDesk } from "./deskview.js";
+import { createEarly } from "./earlyview.js";
+import { takeFragment } from "./fragment.js";
+import { HOST_START, knocksBetween, reduceHost, talking, waitingOf } from "./hoststate.js";
+import { callAttention, play, readySound } from "./knock.js";
+import { t } from "./language.js";
+import { createLoading, createOver, createProblem, createTrouble } from "./messageview.js";
+import { startPage } from "./page.js";
+import { createStore } from "./store.js";
+import { Visit } from "./visit.js";
+import { keepAwake } from "./wakelock.js";
+
+/**
+ * @typedef {import("./hoststate.js").HostState} HostState
+ * @typedef {import("./hoststate.js").HostPhase} HostPhase
+ * @typedef {import("./i18n.js").Key} Key
+ */
+
+/** @type {Readonly<Record<HostPhase, Key>>} */
+const TITLES = Object.freeze({
+  loading: "title.host", trouble: "title.trouble", early: "title.early", entering: "title.host",
+  desk: "title.host", problem: "title.problem", over: "title.over",
+});
+
+/** Longest wait for the server's word that the room has ended, ms. */
+const END_PATIENCE = 8000;
+
+const store = createStore(reduceHost, HOST_START);
+const parsed = takeFragment("host");
+
+if (parsed.ok) {
+  const visit = new Visit({
+    page: "host", fragment: parsed.fragment, link: parsed.link, dispatch: store.dispatch,
+    onstream: () => void page.then(({ refresh }) => refresh()),
+  });
+  const { devices } = visit;
+
+  const enter = (reopen = false) => {
+    store.dispatch({ type: "enter" });
+    go(reopen);
+  };
+  const go = (reopen = false) => {
+    if (store.state.devices.microphone === "idle") void devices.open();
+    void visit.enter({ reopen });
+  };
+  const again = () => {
+    store.dispatch({ type: "retry" });
+    void visit.check();
+  };
+  /** @type {import("./waitinglist.js").PanelOptions["act"]} */
+  const act = async (verb, participant) => {
+    const code = await visit.command(verb, { participant });
+    if (code !== "") notify(t(code === "unknown_participant" ? "desk.gone" : "desk.not_done"));
+  };
+  const lock = async (/** @type {boolean} */ locked) => {
+    if ((await visit.command("lock", { locked })) !== "") notify(t("desk.not_done"));
+  };
+  const end = async () => {
+    const late = new Promise((resolve) => {
+      setTimeout(resolve, END_PATIENCE, "late");
+    });
+    if ((await Promise.race([visit.command("end"), late])) !== "" && store.state.phase === "desk") {
+      notify(t("end.failed"));
+    }
+  };
+  const remedies = { again, enter: () => enter(), reopen: () => enter(true) };
+  const tile = {
+    streams: visit.streams,
+    retry: (/** @type {string} */ id) => visit.retryPeer(id),
+    compared: (/** @type {string} */ participant) => store.dispatch({ type: "peer_compared", participant }),
+    differ: (/** @type {string} */ participant) => {
+      notify(t("security.differed"));
+      void act("remove", participant);
+    },
+  };
+
+  const page = startPage({
+    store,
+    screenOf: ({ phase }) => (phase === "entering" ? "loading" : phase),
+    screens: {
+      loading: createLoading,
+      trouble: () => createTrouble(again),
+      early: createEarly,
+      desk: () => createDesk({
+        devices, tile, act, end, leave: () => void visit.leave(), lock: (on) => void lock(on),
+      }),
+      problem: () => createProblem("host", remedies),
+      over: () => createOver("host", remedies),
+    },
+    titleOf: (state) => {
+      const count = waitingOf(state).length;
+      const title = t(TITLES[state.phase], { provider: state.appointment?.provider ?? "" });
+      return count > 0 ? `(${count}) ${title}` : title;
+    },
+    ticks: (state) => state.phase === "early" || state.phase === "trouble" || state.phase === "desk",
+  });
+
+  store.subscribe((state, before) => {
+    if (state.phase !== before.phase) changePhase(state.phase, before.phase);
+    // Who was waiting before this page came is seen; only who comes now is heard.
+    if (before.room !== null) tellKnocks(state, before);
+    for (const { key, values, urgent } of announcementsBetween(before, state)) {
+      announce(t(key, values), urgent);
+    }
+  });
+
+  /**
+   * @param {HostState} state
+   * @param {HostState} before
+   */
+  function tellKnocks(state, before) {
+    const [first] = knocksBetween(before, state);
+    if (first === undefined) return;
+    const words = t("desk.knock", { name: first.name });
+    announce(words);
+    if (talking(state)) return;
+    play("knock");
+    callAttention(words);
+  }
+
+  /**
+   * @param {HostPhase} phase
+   * @param {HostPhase} before
+   */
+  function changePhase(phase, before) {
+    keepAwake(phase === "desk");
+    if (phase === "entering" && before !== "problem" && before !== "over") go();
+    else if (phase === "problem") devices.close();
+  }
+
+  readySound();
+  void page.then(() => visit.check());
+} else {
+  const view = createProblem("host", { again: () => {}, enter: () => {}, reopen: () => {} });
+  store.dispatch({ type: "refused", code: parsed.code });
+  void startPage({
+    store, screenOf: () => "problem", screens: { problem: () => view },
+    titleOf: () => t("title.problem"),
+  });
+}

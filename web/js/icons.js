@@ -1,0 +1,44 @@
+// @ts-check
+/** Line icons on a 24 × 24 grid. Decoration only: every button has its name in words. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+const PATHS = Object.freeze({
+  microphone: "M12 3a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3ZM5.5 11a6.5 6.5 0 0 0 13 0M12 17.5V21M8.5 21h7",
+  microphoneOff: "M9 9v2a3 3 0 0 0 4.8 2.4M15 11V6a3 3 0 0 0-5.8-1M5.5 11a6.5 6.5 0 0 0 10.4 5.2M18.5 11a6.4 6.4 0 0 1-.6 2.7M12 17.5V21M8.5 21h7M4 4l16 16",
+  camera: "M5 6.5h8.5a2 2 0 0 1 2 2v7a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-7a2 2 0 0 1 2-2ZM15.5 10.5 21 7.5v9l-5.5-3",
+  cameraOff: "M9.5 6.5h4a2 2 0 0 1 2 2v4M15.5 15.5a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-7a2 2 0 0 1 2-2M15.5 10.5 21 7.5v9l-3-1.6M4 4l16 16",
+  settings: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.8v4.4M9 14.8v4.4",
+  fullscreen: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5",
+  leave: "M3.5 14.8c-1-1-1-2.6.1-3.5 5-4 11.8-4 16.8 0 1.1.9 1.1 2.5.1 3.5l-.9.9a1.5 1.5 0 0 1-1.9.2l-2-1.3a1.5 1.5 0 0 1-.7-1.5l.2-1.5a11.8 11.8 0 0 0-6.4 0l.2 1.5a1.5 1.5 0 0 1-.7 1.5l-2 1.3a1.5 1.5 0 0 1-1.9-.2Z",
+  end: "M12 3.5v8M7.5 6.2a7.8 7.8 0 1 0 9 0",
+  lock: "M7 11h10a1.5 1.5 0 0 1 1.5 1.5v6A1.5 1.5 0 0 1 17 20H7a1.5 1.5 0 0 1-1.5-1.5v-6A1.5 1.5 0 0 1 7 11ZM8.5 11V7.5a3.5 3.5 0 0 1 7 0V11",
+  people: "M9 11.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2.5 20a6.5 6.5 0 0 1 13 0M15.5 4.8a3.5 3.5 0 0 1 0 6.4M18 14.3a6.5 6.5 0 0 1 3.5 5.7",
+  shield: "M12 3l7.5 2.7v5.8c0 4.6-3.1 7.9-7.5 9.5-4.4-1.6-7.5-4.9-7.5-9.5V5.7L12 3ZM8.5 12l2.5 2.5 4.5-4.8",
+  alert: "M12 4 2.8 19.5h18.4L12 4ZM12 10v4.5M12 17.2v.1",
+  sound: "M4 9.5v5h3.5L12 18.5v-13L7.5 9.5H4ZM15.5 9a4 4 0 0 1 0 6M18 6.5a7.6 7.6 0 0 1 0 11",
+  copy: "M9 9h9.5a1 1 0 0 1 1 1v9.5a1 1 0 0 1-1 1H9a1 1 0 0 1-1-1V10a1 1 0 0 1 1-1ZM15.5 9V5a1 1 0 0 0-1-1H5a1 1 0 0 0-1 1v9.5a1 1 0 0 0 1 1h3",
+  check: "M4.5 12.5 10 18 19.5 7",
+  clock: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM12 7v5l3.5 2",
+  door: "M6 21V4.5A1.5 1.5 0 0 1 7.5 3h9A1.5 1.5 0 0 1 18 4.5V21M3 21h18M14 12v.5",
+});
+
+/** @typedef {keyof typeof PATHS} Icon */
+
+/**
+ * @param {Icon} name
+ * @returns {SVGSVGElement & {show: (name: Icon) => void}} `show` draws another one in its place
+ */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  const path = document.createElementNS(SVG, "path");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("focusable", "false");
+  path.setAttribute("d", PATHS[name]);
+  svg.append(path);
+  return Object.assign(svg, {
+    show: (/** @type {Icon} */ other) => path.setAttribute("d", PATHS[other]),
+  });
+}

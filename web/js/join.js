@@ -1,0 +1,129 @@
+// @ts-check
+/** /join, the client's page: puts state, visit and screens together. */
+import { announce } from "./announcer.js";
+import { announcementsBetween } from "./announcements.js";
+import { createCall } from "./callview.js";
+import { View } from "./dom.js";
+import { createEarly } from "./earlyview.js";
+import { JOIN_START, reduceJoin } from "./joinstate.js";
+import { callAttention, play, readySound } from "./knock.js";
+import { t } from "./language.js";
+import { takeFragment } from "./fragment.js";
+import { createLoading, createOver, createProblem, createTrouble } from "./messageview.js";
+import { startPage } from "./page.js";
+import { createSetup } from "./setupview.js";
+import { createStore } from "./store.js";
+import { Visit } from "./visit.js";
+import { createWaiting } from "./waitingview.js";
+import { keepAwake } from "./wakelock.js";
+
+/**
+ * @typedef {import("./joinstate.js").JoinState} JoinState
+ * @typedef {import("./joinstate.js").JoinPhase} JoinPhase
+ * @typedef {import("./i18n.js").Key} Key
+ */
+
+/** @type {Readonly<Record<JoinPhase, Key>>} */
+const TITLES = Object.freeze({
+  loading: "title.join", trouble: "title.trouble", early: "title.early", ready: "title.join",
+  entering: "title.waiting", waiting: "title.waiting", call: "title.call", problem: "title.problem",
+  over: "title.over",
+});
+
+const store = createStore(reduceJoin, JOIN_START);
+const parsed = takeFragment("join");
+
+if (parsed.ok) {
+  const visit = new Visit({
+    page: "join", fragment: parsed.fragment, link: parsed.link, dispatch: store.dispatch,
+    onstream: () => void page.then(({ refresh }) => refresh()),
+  });
+  const { devices } = visit;
+
+  const enter = (name = visit.memory.name) => {
+    if (store.state.devices.microphone === "idle") void devices.open();
+    store.dispatch({ type: "enter" });
+    void visit.enter({ name });
+  };
+  const again = () => {
+    store.dispatch({ type: "retry" });
+    void visit.check();
+  };
+  const leave = () => void visit.leave();
+  const remedies = { again, enter: () => enter(), reopen: again };
+  const tile = {
+    streams: visit.streams,
+    retry: (/** @type {string} */ id) => visit.retryPeer(id),
+    compared: (/** @type {string} */ participant) => store.dispatch({ type: "peer_compared", participant }),
+    differ: () => void visit.leave("unsafe"),
+  };
+  const waiting = () => createWaiting({ devices, leave });
+
+  const page = startPage({
+    store,
+    // From the click to the waiting room is one screen, not two that flicker.
+    screenOf: ({ phase }) => (phase === "entering" ? "waiting" : phase),
+    screens: {
+      loading: createLoading,
+      trouble: () => createTrouble(again),
+      early: createEarly,
+      ready: () => createSetup({ devices, name: visit.memory.name, join: enter }),
+      waiting,
+      call: () => createCall(new View(), { devices, tile, leave, more: [], alone: aloneWords }),
+      problem: () => createProblem("join", remedies),
+      over: () => createOver("join", remedies),
+    },
+    titleOf: (state) => t(TITLES[state.phase]),
+    ticks: ({ phase }) => phase === "early" || phase === "trouble",
+  });
+
+  store.subscribe((state, before) => {
+    if (state.phase !== before.phase) changePhase(state.phase, before.phase);
+    for (const { key, values, urgent } of announcementsBetween(before, state)) {
+      announce(t(key, values), urgent);
+    }
+  });
+
+  /**
+   * @param {JoinPhase} phase
+   * @param {JoinPhase} before
+   */
+  function changePhase(phase, before) {
+    keepAwake(phase === "waiting" || phase === "call" || phase === "early");
+    if (phase === "ready" && before !== "entering") {
+      if (visit.memory.entered) {
+        enter();
+      } else {
+        void devices.open();
+        void visit.prepare();
+      }
+    } else if (phase === "call" && before === "waiting") {
+      play("admitted");
+      callAttention(t("title.admitted"));
+    } else if (phase === "problem") {
+      visit.remember({ entered: false });
+      devices.close();
+    }
+  }
+
+  readySound();
+  if (visit.memory.entered) {
+    // A reload in the middle: everything at once, so that the way back is short.
+    void devices.open();
+    void visit.prepare();
+  }
+  void page.then(() => visit.check());
+} else {
+  const view = createProblem("join", { again: () => {}, enter: () => {}, reopen: () => {} });
+  store.dispatch({ type: "refused", code: parsed.code });
+  void startPage({
+    store, screenOf: () => "problem", screens: { problem: () => view },
+    titleOf: () => t("title.problem"),
+  });
+}
+
+/** @param {import("./visitstate.js").VisitData} state */
+function aloneWords(state) {
+  const provider = state.appointment?.provider ?? "";
+  return t(state.room?.host_present ? "call.alone_connecting" : "call.alone", { provider });
+}

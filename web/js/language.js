@@ -1,0 +1,87 @@
+// @ts-check
+/** The page's present language: `t` says everything; switching it says everything anew. */
+import { chooseLanguage, createTranslate, LANGUAGES } from "./i18n.js";
+import { keep, recall } from "./tabmemory.js";
+
+/** @typedef {import("./i18n.js").Language} Language */
+
+/** @type {Language} */
+let language = "en";
+/** @type {import("./i18n.js").Translate} */
+let translate = (key) => key;
+/** @type {Map<Language, Promise<import("./i18n.js").Catalogue>>} */
+const catalogues = new Map();
+/** @type {Set<() => void>} */
+const listeners = new Set();
+
+/** @type {import("./i18n.js").Translate} */
+export const t = (key, values) => translate(key, values);
+
+export const currentLanguage = () => language;
+
+/** @param {() => void} listener called after each switch */
+export function onLanguage(listener) {
+  listeners.add(listener);
+}
+
+/** Chooses the language kept for this tab, else the browser's. Nothing is shown before it resolves. */
+export async function startLanguage() {
+  const kept = recall("language");
+  const chosen = chooseLanguage([...(kept ? [kept] : []), ...navigator.languages]);
+  // The page's head has preloaded them all, so that switching needs no network.
+  for (const code of /** @type {Language[]} */ (Object.keys(LANGUAGES))) {
+    const coming = fetchCatalogue(code);
+    coming.catch(() => {});
+    catalogues.set(code, coming);
+  }
+  await setLanguage(chosen);
+}
+
+/**
+ * @param {Language} code
+ * @returns {Promise<import("./i18n.js").Catalogue>}
+ */
+async function fetchCatalogue(code) {
+  try {
+    return await (await fetch(`/static/i18n/${code}.json`)).json();
+  } catch (error) {
+    catalogues.delete(code);
+    throw error;
+  }
+}
+
+/** @param {Language} chosen */
+export async function setLanguage(chosen) {
+  const catalogue = catalogues.get(chosen) ?? fetchCatalogue(chosen);
+  translate = createTranslate(chosen, await catalogue);
+  language = chosen;
+  document.documentElement.lang = chosen;
+  for (const listener of listeners) listener();
+}
+
+/**
+ * The switch in the page's head.
+ * @returns {HTMLLabelElement}
+ */
+export function languageSwitch() {
+  const label = document.createElement("label");
+  label.className = "language";
+  const select = document.createElement("select");
+  for (const [code, name] of Object.entries(LANGUAGES)) {
+    const option = new Option(name, code, false, code === language);
+    option.lang = code;
+    select.append(option);
+  }
+  const say = () => {
+    select.setAttribute("aria-label", t("shell.language"));
+    select.value = language;
+  };
+  select.addEventListener("change", () => {
+    keep("language", select.value);
+    setLanguage(/** @type {Language} */ (select.value)).catch(say);
+  });
+  onLanguage(say);
+  say();
+  label.append(select);
+  return label;
+}

@@ -1,0 +1,65 @@
+// @ts-check
+/**
+ * The frame around every page: head with the language switch, one screen at a time in the middle,
+ * live regions. A screen is built when its phase comes and released when it goes.
+ */
+import { announce, mountAnnouncer } from "./announcer.js";
+import { languageSwitch, onLanguage, startLanguage, t } from "./language.js";
+import { setTitle } from "./knock.js";
+
+/**
+ * @template S
+ * @typedef {object} PageOptions
+ * @property {{readonly state: S, subscribe: (listener: (state: S, previous: S) => void) => void}} store
+ * @property {(state: S) => string} screenOf name of the screen for a state
+ * @property {Readonly<Record<string, () => import("./dom.js").Part<S>>>} screens
+ * @property {(state: S) => string} titleOf
+ * @property {(state: S) => boolean} [ticks] whether something on the screen changes with time alone
+ */
+
+/**
+ * Shows the page in the reader's language and keeps it in step with the state.
+ * @template S
+ * @param {PageOptions<S>} options
+ * @returns {Promise<{refresh: () => void}>}
+ */
+export async function startPage({ store, screenOf, screens, titleOf, ticks = () => false }) {
+  await startLanguage();
+  const main = /** @type {HTMLElement} */ (document.querySelector("main"));
+  document.querySelector(".top")?.append(languageSwitch());
+  mountAnnouncer(document.body);
+
+  let shown = "";
+  /** @type {import("./dom.js").Part<S> | null} */
+  let part = null;
+  const refresh = () => {
+    const { state } = store;
+    const screen = screenOf(state);
+    const first = shown === "";
+    if (screen !== shown) {
+      part?.remove?.();
+      part = screens[screen]?.() ?? null;
+      document.documentElement.dataset["screen"] = screen;
+      shown = screen;
+      if (part !== null) {
+        part.update(state);
+        main.replaceChildren(part.element);
+        if (!first) part.element.querySelector("h1")?.focus({ preventScroll: false });
+      }
+    } else {
+      part?.update(state);
+    }
+    setTitle(titleOf(state));
+  };
+  store.subscribe(refresh);
+  onLanguage(() => {
+    refresh();
+    announce(t("shell.language_set"));
+  });
+  setInterval(() => {
+    if (ticks(store.state)) refresh();
+  }, 1000);
+  document.documentElement.dataset["ready"] = "";
+  refresh();
+  return { refresh };
+}

@@ -1,0 +1,124 @@
+// @ts-check
+/** One person on the other side: picture, name, marks, the connection in words, its safety. */
+import { healthOf } from "./callstate.js";
+import { on, View } from "./dom.js";
+import { icon } from "./icons.js";
+import { t } from "./language.js";
+import { createPicture, showStream } from "./picture.js";
+
+/**
+ * @typedef {import("./callstate.js").Remote} Remote
+ * @typedef {import("./visitstate.js").VisitData} VisitData
+ * @typedef {import("./i18n.js").Key} Key
+ *
+ * @typedef {object} TileOptions
+ * @property {ReadonlyMap<string, MediaStream>} streams
+ * @property {(participant: string) => void} retry
+ * @property {(participant: string) => void} compared the person has found the codes the same
+ * @property {(participant: string) => void} differ the person has found them different
+ */
+
+/** @type {Readonly<Record<import("./callstate.js").Health, Key | null>>} */
+const HEALTH = Object.freeze({
+  fine: null, connecting: "tile.connecting", interrupted: "tile.interrupted",
+  failed: "tile.failed", away: "tile.away", refused: null,
+});
+
+/**
+ * The name to show: a host is known by the provider's.
+ * @param {Remote} remote
+ * @param {VisitData} state
+ */
+export function nameOf(remote, state) {
+  if (remote.name !== "") return remote.name;
+  return remote.role === "host" ? state.appointment?.provider ?? "" : t("tile.nameless");
+}
+
+/**
+ * First letters of the first and the last word.
+ * @param {string} name
+ */
+export function initials(name) {
+  const words = name.replace(/\b\p{L}+\./gu, "").trim().split(/\s+/u).filter(Boolean);
+  const first = (/** @type {string | undefined} */ word) => [...(word ?? "")][0] ?? "";
+  return (first(words[0]) + (words.length > 1 ? first(words.at(-1)) : "")).toUpperCase();
+}
+
+/**
+ * @param {string} id
+ * @param {TileOptions} options
+ * @returns {import("./dom.js").Item<Remote, VisitData>}
+ */
+export function createTile(id, { streams, retry, compared, differ }) {
+  /** @type {View<readonly [Remote, VisitData]>} */
+  const view = new View();
+  const video = createPicture("remote-video", false);
+  view.bind(() => streams.get(id) ?? null, (stream) => showStream(video, stream));
+  view.bind(([remote, state]) => nameOf(remote, state), (name) => video.setAttribute("aria-label", name));
+  const health = (/** @type {Remote} */ remote) => HEALTH[healthOf(remote)];
+  const asks = (/** @type {Remote} */ { security, compared: done, refused }) =>
+    security?.verified === "code" && !done && refused === null;
+  const blank = (/** @type {Remote} */ remote) => !remote.video || healthOf(remote) !== "fine";
+
+  const element = view.h("article", { class: "tile", "data-participant": id,
+    "data-health": ([remote]) => healthOf(remote),
+    "data-video": ([remote]) => String(remote.video), "data-audio": ([remote]) => String(remote.audio),
+    "aria-label": ([remote, state]) => nameOf(remote, state) },
+  video,
+  view.h("div", { class: "tile-blank", hidden: ([remote]) => !blank(remote) },
+    view.h("span", { class: "avatar", "aria-hidden": "true" },
+      ([remote, state]) => initials(nameOf(remote, state))),
+    view.h("span", {}, ([remote]) => {
+      const key = health(remote);
+      return key === null ? t("tile.camera_off") : t(key);
+    })),
+  view.h("div", { class: "tile-head", hidden: ([remote]) => remote.security === null && remote.path === null },
+    icon("shield"),
+    view.h("span", { "data-testid": "security-code", hidden: ([remote]) => remote.security === null,
+      "data-verified": ([remote]) => remote.security?.verified ?? "",
+      title: ([remote]) => t(remote.security?.verified === "link" ? "security.link_why" : "security.code_why") },
+    ([remote]) => safetyWords(remote)),
+    view.h("span", { "data-testid": "connection-path", hidden: ([remote]) => remote.path === null,
+      "data-path": ([remote]) => remote.path ?? "",
+      title: ([remote]) => t(remote.path === "relay" ? "path.relay_why" : "path.direct_why") },
+    ([remote]) => (remote.path === null ? "" : t(remote.path === "relay" ? "path.relay" : "path.direct")))),
+  view.h("div", { class: "tile-foot" },
+    view.h("span", { class: "tile-name" }, ([remote, state]) => nameOf(remote, state)),
+    view.h("span", { class: "mark", "data-testid": "remote-muted", hidden: ([remote]) => remote.audio },
+      icon("microphoneOff"), view.h("span", {}, () => t("tile.muted")))),
+  view.h("div", { class: "compare", hidden: ([remote]) => !asks(remote) },
+    view.h("p", { class: "code", translate: "no" }, ([remote]) => groupDigits(remote.security?.code ?? "")),
+    view.h("p", {}, ([remote, state]) => t("security.compare", { name: nameOf(remote, state) })),
+    view.h("div", { class: "row" },
+      view.h("button", { type: "button", class: "primary", "data-testid": "code-same", onclick: on(() => compared(id)) },
+        () => t("security.same")),
+      view.h("button", { type: "button", "data-testid": "code-differs", onclick: on(() => differ(id)) },
+        () => t("security.differ")))),
+  view.h("div", { class: "tile-alert", role: "alert", hidden: ([remote]) => remote.refused === null },
+    icon("alert"),
+    view.h("div", { "data-testid": ([remote]) => (remote.refused === null ? null : "error-message"),
+      "data-code": ([remote]) => remote.refused },
+    view.h("strong", {}, ([remote]) => (remote.refused === null ? "" : t("refused.title"))),
+    view.h("p", {}, ([remote]) => (remote.refused === null ? ""
+      : t(remote.refused === "secret_missing" ? "refused.secret" : "refused.text")))),
+    view.h("button", { type: "button", "data-testid": "retry-peer", onclick: on(() => retry(id)) },
+      () => t("refused.again"))));
+
+  return {
+    element,
+    update: (remote, state) => view.update([remote, state]),
+    remove: () => showStream(video, null),
+  };
+}
+
+/** @param {Remote} remote */
+function safetyWords({ security, compared }) {
+  if (security === null) return "";
+  if (security.verified === "link") return t("security.link");
+  return compared ? t("security.compared") : groupDigits(security.code);
+}
+
+/** @param {string} code six digits, easier to read out as two times three */
+function groupDigits(code) {
+  return code.replace(/^(\d{3})(\d{3})$/, "$1 $2");
+}

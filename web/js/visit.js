@@ -1,0 +1,312 @@
+// @ts-check
+/**
+ * One person's visit to one room, from the link to the end: asks the API, holds the socket, the
+ * connections and the devices, and turns all they say into events for the page's state.
+ */
+import { ApiError, askIceServers, askLink } from "./api.js";
+import { createChannel } from "./channel.js";
+import { DeviceSet } from "./devices.js";
+import { createPeers } from "./peer.js";
+import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
+
+/**
+ * @typedef {import("./visitstate.js").VisitData} VisitData
+ * @typedef {import("./visitstate.js").VisitEvent} VisitEvent
+ * @typedef {import("./link.js").Link} Link
+ * @typedef {import("./channel.js").Channel} Channel
+ * @typedef {import("./channel.js").ChannelError} ChannelError
+ * @typedef {import("./peer.js").Peers} Peers
+ *
+ * @typedef {object} VisitOptions
+ * @property {"join" | "host"} page
+ * @property {string} fragment
+ * @property {Link} link
+ * @property {(event: VisitEvent) => void} dispatch
+ * @property {() => void} onstream called when a remote stream has come
+ */
+
+/** Longest wait for what makes entering quicker but is not needed for it, ms. */
+const PREPARATION = 3000;
+/** Longest wait for the server's word when leaving, ms. */
+const FAREWELL = 2000;
+/** Bounds of the wait between tries while the server has trouble, ms. */
+const RETRY = Object.freeze({ first: 1000, most: 15_000 });
+/** The longest delay a timer takes, ms; a longer one would fire at once. */
+const TIMER_MOST = 2 ** 31 - 1;
+
+/** Codes on the socket that say the server has trouble for a moment. */
+const STALLING = new Set(["store_unavailable", "internal", "going_away", "slow_down"]);
+
+export class Visit {
+  /** Remote streams by participant; not part of the state, for they are no values. @type {Map<string, MediaStream>} */
+  streams = new Map();
+  /** @type {Channel | null} */
+  #channel = null;
+  /** @type {Peers | null} */
+  #peers = null;
+  /** @type {RTCIceServer[]} */
+  #iceServers = [];
+  /** @type {RTCCertificate | undefined} */
+  #certificate;
+  /** @type {Promise<void> | null} */
+  #prepared = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #checkTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #iceTimer;
+  /** @type {number} */
+  #retryDelay = RETRY.first;
+
+  /** @param {VisitOptions} options */
+  constructor(options) {
+    this.options = options;
+    this.memory = recallVisit(options.page, options.fragment);
+    this.devices = new DeviceSet(this.memory);
+    this.devices.on("state", (devices) => {
+      options.dispatch({ type: "devices", devices });
+      this.remember(this.devices.choice);
+      this.#tellMedia();
+    });
+    this.devices.on("track", (kind, track) => void this.#peers?.replaceTrack(kind, track));
+    this.remember({});
+  }
+
+  /** @param {Partial<import("./tabmemory.js").Visit>} change kept for a reload of this tab */
+  remember(change) {
+    this.memory = { ...this.memory, ...change };
+    keepVisit(this.options.page, this.memory);
+  }
+
+  /** Asks the server about the link, again and again while it has trouble or the link is too early. */
+  async check() {
+    clearTimeout(this.#checkTimer);
+    const { dispatch, link, page } = this.options;
+    const asked = Date.now();
+    try {
+      const view = await askLink(link.token);
+      if ((view.role === "host") !== (page === "host")) {
+        location.replace(`/${view.role === "host" ? "host" : "join"}#${this.options.fragment}`);
+        return;
+      }
+      this.#retryDelay = RETRY.first;
+      const skew = view.server_time - (asked + Date.now()) / 2;
+      const { provider, opens_at: opensAt, closes_at: closesAt } = view;
+      dispatch({ type: "link", appointment: { provider, opensAt, closesAt }, skew });
+    } catch (error) {
+      const refusal = error instanceof ApiError ? error : new ApiError("unreachable");
+      if (refusal.code === "token_not_open_yet") {
+        this.#waitFor(refusal.opensAt, refusal.serverTime ? refusal.serverTime - Date.now() : 0);
+      } else if (refusal.passing) {
+        const delay = Math.max(refusal.retryAfter * 1000, this.#retryDelay);
+        this.#retryDelay = Math.min(this.#retryDelay * 2, RETRY.most);
+        dispatch({ type: "trouble", retryAt: Date.now() + delay });
+        this.#checkTimer = setTimeout(() => void this.check(), delay);
+      } else {
+        dispatch({ type: "refused", code: refusal.code });
+      }
+    }
+  }
+
+  /**
+   * Too early: asks again by itself when the waiting room opens.
+   * @param {number} opensAt ms since 1970
+   * @param {number} skew ms
+   */
+  #waitFor(opensAt, skew) {
+    this.options.dispatch({ type: "early", opensAt, skew });
+    const delay = Math.max(1000, opensAt - Date.now() - skew);
+    clearTimeout(this.#checkTimer);
+    this.#checkTimer = setTimeout(() => void this.check(), Math.min(delay, TIMER_MOST));
+  }
+
+  /** Fetches and makes ahead all that a call will need. Nothing of it goes to anybody else. */
+  prepare() {
+    this.#prepared ??= Promise.all([this.#fetchIceServers(), this.#makeCertificate()]).then(() => {});
+    return this.#prepared;
+  }
+
+  /**
+   * Goes in. For a client this is the waiting room, for a host the room itself.
+   * @param {{name?: string, reopen?: boolean}} [how]
+   */
+  async enter({ name, reopen } = {}) {
+    this.#release();
+    this.remember({ entered: true, ...(name === undefined ? {} : { name }) });
+    await Promise.race([this.prepare(), after(PREPARATION)]);
+    if (!this.memory.entered || this.#channel !== null) return;
+    const { dispatch, link } = this.options;
+    const channel = createChannel({
+      url: `${location.protocol === "http:" ? "ws" : "wss"}://${location.host}/ws`,
+      token: link.token,
+      secret: this.memory.secret,
+      // The connections of an earlier entry are gone, so for the others this is a new page.
+      instance: randomName(),
+      ...(this.options.page === "join" ? { name: this.memory.name } : {}),
+      ...(reopen ? { reopen: true } : {}),
+    });
+    this.#channel = channel;
+    channel.on("state", (state) => dispatch({ type: "channel", channel: state }));
+    channel.on("welcome", (welcome) => {
+      dispatch({ type: "welcome", welcome, skew: welcome.server_time - Date.now() });
+      this.#peers ??= this.#makePeers(channel, welcome);
+    });
+    channel.on("room", (room) => {
+      dispatch({ type: "room", room });
+      this.#peers?.updateRoom(room);
+    });
+    channel.on("bye", ({ reason }) => {
+      if (reason === "going_away") return;
+      this.#finish();
+      dispatch({ type: "bye", reason });
+    });
+    channel.on("closing", ({ closes_at: at }) => dispatch({ type: "closing", at }));
+    channel.on("error", (error) => this.#refused(error));
+  }
+
+  /** @param {ChannelError} error */
+  #refused(error) {
+    const { dispatch } = this.options;
+    if (error.code === "bad_name") {
+      this.#finish(false);
+      dispatch({ type: "bad_name" });
+    } else if (!error.fatal) {
+      if (STALLING.has(error.code)) dispatch({ type: "stalled" });
+    } else if (error.code === "token_not_open_yet") {
+      this.#finish(false);
+      this.#waitFor(error.opens_at ?? Date.now(), 0);
+    } else {
+      this.#finish();
+      if (error.code === "taken_over") dispatch({ type: "bye", reason: "taken_over" });
+      else dispatch({ type: "refused", code: error.code });
+    }
+  }
+
+  /**
+   * @param {Channel} channel
+   * @param {import("./protocol.js").Welcome} welcome
+   */
+  #makePeers(channel, welcome) {
+    const { dispatch, link, onstream } = this.options;
+    const peers = createPeers({
+      channel,
+      self: { participant: welcome.participant, role: welcome.role },
+      room: link.room,
+      linkSecret: link.secret,
+      iceServers: this.#iceServers,
+      iceTransportPolicy: welcome.ice_transport_policy,
+      ...(this.#certificate === undefined ? {} : { certificate: this.#certificate }),
+    });
+    peers.on("track", ({ participant, stream }) => {
+      this.streams.set(participant, stream);
+      onstream();
+    });
+    peers.on("connection", (event) => {
+      if (event.state === "closed") this.streams.delete(event.participant);
+      dispatch({ type: "peer_connection", ...event });
+    });
+    peers.on("path", (event) => dispatch({ type: "peer_path", ...event }));
+    peers.on("media", (event) => dispatch({ type: "peer_media", ...event }));
+    peers.on("security", (event) => dispatch({ type: "peer_security", ...event }));
+    peers.on("refused", (event) => dispatch({ type: "peer_refused", ...event }));
+    this.#peers = peers;
+    this.#tellMedia();
+    void peers.prewarm(this.devices.stream);
+    return peers;
+  }
+
+  /**
+   * Asks the server for something a host may do.
+   * @param {"admit" | "decline" | "back_to_waiting" | "remove" | "lock" | "end"} type
+   * @param {{participant?: string, locked?: boolean}} [fields]
+   * @returns {Promise<string>} "" or the code of the refusal
+   */
+  async command(type, fields) {
+    try {
+      await this.#channel?.command(type, fields);
+      return "";
+    } catch (error) {
+      return String(Reflect.get(Object(error), "code") ?? "internal");
+    }
+  }
+
+  /**
+   * Leaves: picture and sound stop at once, the server hears of it as soon as it can.
+   * @param {"left" | "unsafe"} over
+   */
+  async leave(over = "left") {
+    const channel = this.#channel;
+    this.#channel = null;
+    this.options.dispatch({ type: "leave", over });
+    this.#finish();
+    if (channel === null) return;
+    await Promise.race([channel.command("leave").catch(() => {}), after(FAREWELL)]);
+    channel.close();
+  }
+
+  /** @param {string} participant whose exchange was refused; a person wants another try */
+  retryPeer(participant) {
+    this.options.dispatch({ type: "peer_retry", participant });
+    this.#peers?.retry(participant);
+  }
+
+  /**
+   * Stops everything that belongs to the room; after the end the devices, too.
+   * @param {boolean} [end]
+   */
+  #finish(end = true) {
+    this.#release();
+    this.remember({ entered: false });
+    if (!end) return;
+    this.devices.close();
+    clearTimeout(this.#iceTimer);
+    this.#prepared = null;
+  }
+
+  #release() {
+    this.#peers?.close();
+    this.#peers = null;
+    for (const stream of this.streams.values()) {
+      for (const track of stream.getTracks()) track.stop();
+    }
+    this.streams.clear();
+    this.#channel?.close();
+    this.#channel = null;
+  }
+
+  #tellMedia() {
+    const { microphone, camera } = this.devices.state;
+    this.#peers?.setMedia({ audio: microphone === "on", video: camera === "on" });
+  }
+
+  async #makeCertificate() {
+    try {
+      this.#certificate = await RTCPeerConnection.generateCertificate(
+        /** @type {EcKeyGenParams} */ ({ name: "ECDSA", namedCurve: "P-256" }));
+    } catch {
+      this.#certificate = undefined;
+    }
+  }
+
+  /** Credentials expire, so they are fetched anew in time, for as long as the visit lasts. */
+  async #fetchIceServers() {
+    let seconds = 30;
+    try {
+      const { ice_servers: iceServers, ttl } = await askIceServers(this.options.link.token);
+      this.#iceServers = iceServers;
+      this.#peers?.setIceServers(iceServers);
+      seconds = Math.max(seconds, ttl * 0.8);
+    } catch {
+      // A direct path may do without; the next try comes by itself.
+    }
+    clearTimeout(this.#iceTimer);
+    this.#iceTimer = setTimeout(
+      () => void this.#fetchIceServers(), Math.min(seconds * 1000, TIMER_MOST));
+  }
+}
+
+/** @param {number} ms */
+function after(ms) {
+  return /** @type {Promise<void>} */ (new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  }));
+}
