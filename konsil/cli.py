@@ -1,4 +1,4 @@
-"""The command line: `konsil serve | provider | invite | privacy-audit`."""
+"""The command line: `konsil serve | provider | invite | rotate-keys | privacy-audit`."""
 
 import argparse
 import asyncio
@@ -56,6 +56,13 @@ def parser() -> argparse.ArgumentParser:
     _command(actions, "list", "print id, state and name of each", settings.LINKS).set_defaults(
         run=_provider_list
     )
+
+    _command(
+        commands,
+        "rotate-keys",
+        "make a new signing key; links signed with the former stay good until they close",
+        settings.LINKS,
+    ).set_defaults(run=_rotate_keys)
 
     invite = _command(
         commands,
@@ -137,11 +144,11 @@ def state_dir(loaded: Settings) -> Path:
 
 
 def _serve(options: argparse.Namespace, loaded: Settings) -> int:
+    for remark in setting_rules.check_serve(loaded):
+        _say(f"note: {remark}")
     # Imported here: the short commands need neither aiohttp nor Redis.
     from konsil import serve  # noqa: PLC0415
 
-    for remark in setting_rules.check_serve(loaded):
-        _say(f"note: {remark}")
     return serve.run(loaded)
 
 
@@ -158,7 +165,7 @@ def _provider_add(options: argparse.Namespace, loaded: Settings) -> int:
     directory = state_dir(loaded)
     added = Providers(directory).add(options.name)
     ring = KeyRing.open(directory)
-    print(sign_in_link(ring, added, _public_url(loaded), now=clock.wall_seconds()))
+    print(sign_in_link(ring, added, _public_url(loaded), now=clock.now()))
     _say("the link signs in for 31 days; konsil provider link makes another")
     return 0
 
@@ -166,9 +173,7 @@ def _provider_add(options: argparse.Namespace, loaded: Settings) -> int:
 def _provider_link(options: argparse.Namespace, loaded: Settings) -> int:
     directory = state_dir(loaded)
     found = find_provider(Providers(directory), options.name)
-    print(
-        sign_in_link(KeyRing.open(directory), found, _public_url(loaded), now=clock.wall_seconds())
-    )
+    print(sign_in_link(KeyRing.open(directory), found, _public_url(loaded), now=clock.now()))
     return 0
 
 
@@ -184,8 +189,15 @@ def _provider_revoke(options: argparse.Namespace, loaded: Settings) -> int:
     return 0
 
 
+def _rotate_keys(options: argparse.Namespace, loaded: Settings) -> int:
+    ring = KeyRing.open(state_dir(loaded))
+    made = ring.rotate(clock.now())
+    print(f"{made.kid} signs from now on; running servers notice by themselves")
+    return 0
+
+
 def _invite(options: argparse.Namespace, loaded: Settings) -> int:
-    directory, now = state_dir(loaded), clock.wall_seconds()
+    directory, now = state_dir(loaded), clock.now()
     try:
         starts_at = starting_time(options.starts_at, now)
     except ValueError as error:

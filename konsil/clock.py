@@ -3,11 +3,18 @@
 import time
 
 
-def wall_ms() -> int:
-    """Milliseconds since 1970; may jump when somebody sets the clock. For tokens and displays."""
-    return time.time_ns() // 1_000_000
+class SystemClock:
+    """The machine's clocks, in seconds."""
+
+    def wall(self) -> float:
+        """Since 1970; jumps when somebody sets the clock. Tokens and displays go by it."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Since some point in the past; never jumps. Everything else goes by it."""
+        return time.monotonic()
 
 
-def wall_seconds() -> int:
+def now() -> int:
     """Whole seconds since 1970, as in tokens."""
-    return time.time_ns() // 1_000_000_000
+    return int(time.time())

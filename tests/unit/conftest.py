@@ -1,6 +1,8 @@
 """Unit tests open no socket: one that does fails, whatever it catches."""
 
+import logging
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +53,18 @@ def _event_loop_wakes_itself() -> bool:
 
 _guard = _Guard()
 sys.addaudithook(_guard)
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Puts the process's logging back as it was after a test that sets it up."""
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level, logging.raiseExceptions)
+    hooks = (sys.excepthook, sys.unraisablehook, threading.excepthook)
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:], root.level, logging.raiseExceptions = before
+    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
 
 
 @pytest.fixture(autouse=True)

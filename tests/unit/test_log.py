@@ -7,7 +7,6 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -19,17 +18,11 @@ CANARY = "Zoë Canary-4711"
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What is logged as JSON; puts the process's logging back afterwards."""
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level, logging.raiseExceptions)
-    hooks = (sys.excepthook, sys.unraisablehook, threading.excepthook)
+def lines(own_logging: None) -> io.StringIO:
+    """What is logged, as JSON."""
     stream = io.StringIO()
     log.configure("json", "debug", stream)
-    yield stream
-    logging.captureWarnings(False)
-    root.handlers[:], root.level, logging.raiseExceptions = before
-    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
+    return stream
 
 
 def entries(stream: io.StringIO) -> list[dict[str, object]]:

@@ -1,0 +1,87 @@
+"""The role signaling: Redis, the waiting room's store and keys, HTTP and WebSocket."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable
+from importlib import resources
+from pathlib import Path
+from typing import Final, Literal, cast
+from urllib.parse import urlsplit
+
+from konsil import invite, listen, redis_program
+from konsil.clock import SystemClock, now
+from konsil.house import House, Running
+from konsil.redis_child import RedisChild
+from konsil.secret import Secret
+from konsil.setting_rules import origin
+from signaling.deps import Deps, IceServer, IceServers
+from signaling.metrics import Metrics
+from waiting_room.connection import connect
+from waiting_room.invitations import MINUTES_MAX
+from waiting_room.keys import KeyRing
+from waiting_room.keyspace import ACL_COMMANDS, Keyspace
+from waiting_room.providers import Providers
+from waiting_room.store import SessionStore
+
+# A relayed call refreshes its allocation with the password it began with: that must outlive the
+# longest consultation, and the hour that a call may run on.
+CREDENTIAL_SECONDS: Final = MINUTES_MAX * 60 + 3600
+
+
+@contextlib.asynccontextmanager
+async def _redis(house: House) -> AsyncIterator[tuple[Secret, str]]:
+    """URL of the Redis to use, and what to tell the operator of it."""
+    settings = house.settings
+    if settings.redis_url is not None:
+        yield settings.redis_url, f"{_shown(settings.redis_url)} (KONSIL_REDIS_URL)"
+        return
+    child = RedisChild(
+        redis_program.find(settings.redis_server),
+        house.state_dir,
+        prefix=settings.redis_prefix,
+        commands=ACL_COMMANDS,
+        memory_mib=settings.redis_memory,
+    )
+    async with child:
+        yield child.url, f"private, in memory only: {child.program}"
+
+
+def _shown(url: Secret) -> str:
+    """Where a Redis is, without user, password and options."""
+    parts = urlsplit(url.reveal())
+    place = parts.hostname or ""
+    if ":" in place:
+        place = f"[{place}]"
+    if parts.port:
+        place += f":{parts.port}"
+    return f"{parts.scheme}://{place}{parts.path}"
+
+
+def _ice_servers(house: House) -> Callable[[str], IceServers]:
+    def made(opaque: str) -> IceServers:
+        # Asked at each call: the relay may have come up, or its secret rotated, meanwhile.
+        relay = house.relay
+        if relay is None:
+            return IceServers((), CREDENTIAL_SECONDS)
+        credentials = relay.credentials(opaque, now() + CREDENTIAL_SECONDS)
+        username, password = credentials if credentials else (None, None)
+        return IceServers((IceServer(relay.urls, username, password),), CREDENTIAL_SECONDS)
+
+    return made
+
+
+def _demo(keyring: KeyRing, providers: Providers, public_url: str) -> tuple[tuple[str, str], ...]:
+    """A provider, and a consultation that is open now and for as long as one may be."""
+    time, provider = now(), invite.demo_provider(providers)
+    made = invite.consultation(
+        keyring, provider, public_url, starts_at=time, minutes=MINUTES_MAX, now=time
+    )
+    return (
+        (
+            "Plan consultations (provider)",
+            invite.sign_in_link(keyring, provider, public_url, now=time),
+        ),
+        ("Host link (open in one window)", made.host_url),
+        ("Client link (open in another)", made.client_url),
+    )

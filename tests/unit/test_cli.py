@@ -1,0 +1,233 @@
+"""The commands that need no server: what they print, and what they say when they cannot."""
+
+import datetime as dt
+import json
+import re
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from konsil.cli import main
+from konsil.invite import starting_time
+from waiting_room import links
+from waiting_room.keys import KeyRing
+from waiting_room.providers import Providers
+from waiting_room.tokens import Claims, TokenType, verify
+
+ORIGIN = "https://consult.example"
+
+
+@pytest.fixture(autouse=True)
+def _environment(
+    own_logging: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    monkeypatch.setenv("KONSIL_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("KONSIL_PUBLIC_URL", ORIGIN)
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+class Cli:
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> str:
+        """Standard output of a command that works."""
+        code, out, err = self.run(*arguments)
+        assert code == 0, err
+        return out
+
+    def refusal(self, *arguments: str) -> tuple[int, str]:
+        code, out, err = self.run(*arguments)
+        assert out == ""
+        assert len(err.splitlines()) == 1, err
+        return code, err
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        captured = self._capsys.readouterr()
+        return code, captured.out, captured.err
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    return Cli(capsys)
+
+
+def opened(link: str, state_dir: Path, now: float) -> tuple[links.LinkParts, Claims]:
+    parts = links.parse(link.strip())
+    assert parts is not None
+    claims = verify(
+        parts.token,
+        KeyRing.open(state_dir),
+        now,
+        audience=ORIGIN,
+        epochs=Providers(state_dir).epoch,
+    )
+    return parts, claims
+
+
+def test_a_provider_is_added_listed_linked_and_revoked(cli: Cli, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    parts, claims = opened(cli("provider", "add", "Dr. Ada Example"), state, time.time())
+    assert (parts.public_url, parts.page, parts.secret) == (ORIGIN, "provider", None)
+    assert claims.typ is TokenType.PROVIDER
+
+    (line,) = cli("provider", "list").splitlines()
+    assert line.split("\t") == [claims.sub, "active", "Dr. Ada Example"]
+
+    assert cli("provider", "link", "Dr. Ada Example") != cli("provider", "link", claims.sub)
+    assert "void" in cli("provider", "revoke", "Dr. Ada Example")
+    assert Providers(state).epoch(claims.sub) == claims.epoch + 1
+    opened(cli("provider", "link", "Dr. Ada Example"), state, time.time())
+
+
+def test_the_state_is_private(cli: Cli, tmp_path: Path) -> None:
+    cli("provider", "add", "Dr. Ada Example")
+    for path in (tmp_path / "state").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
+def test_an_invitation_is_printed_and_stored_nowhere(cli: Cli, tmp_path: Path) -> None:
+    cli("provider", "add", "Ada")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    starts = int(time.time()) + 86_400
+    starts_at = dt.datetime.fromtimestamp(starts, dt.UTC).isoformat()
+    made = json.loads(
+        cli(*["invite", "--provider", "Ada", "--minutes", "30", "--starts-at"], starts_at)
+    )
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+    assert set(made) == {"room", "host_url", "client_url", "opens_at", "closes_at"}
+    assert links.is_room_id(made["room"])
+    client, claims = opened(made["client_url"], tmp_path / "state", starts)
+    assert (client.public_url, client.page) == (ORIGIN, "join")
+    assert (claims.typ, claims.room) == (TokenType.CLIENT, made["room"])
+    assert (claims.nbf, claims.exp) == (starts - 15 * 60, starts + 30 * 60)
+    assert dt.datetime.fromisoformat(made["opens_at"]).timestamp() == claims.nbf
+    assert dt.datetime.fromisoformat(made["closes_at"]).timestamp() == claims.exp
+    host, claims = opened(made["host_url"], tmp_path / "state", time.time())
+    assert (host.page, claims.typ, claims.room) == ("host", TokenType.HOST, made["room"])
+    # Both have the one secret, which no token holds.
+    assert host.secret == client.secret
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", host.secret or "")
+
+
+def test_every_invitation_has_its_own_room_and_secret(cli: Cli) -> None:
+    cli("provider", "add", "Ada")
+    command = [
+        "invite",
+        "--provider",
+        "Ada",
+        "--minutes",
+        "5",
+        "--starts-at",
+        "now",
+        "--opens-before",
+        "0",
+    ]
+    first, second = json.loads(cli(*command)), json.loads(cli(*command))
+    assert first["room"] != second["room"]
+    assert first["client_url"].partition("~")[2] != second["client_url"].partition("~")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("now", 1_000_000_000),
+        ("NOW", 1_000_000_000),
+        ("2026-12-24T15:30:00Z", 1_798_126_200),
+        ("2026-12-24T15:30+01:00", 1_798_122_600),
+        ("2026-12-24T15:30", 1_798_122_600),  # in Berlin
+        ("2026-07-24 15:30", 1_784_899_800),  # in Berlin, in summer
+        ("20261224T153000Z", 1_798_126_200),
+    ],
+)
+def test_times_are_taken_with_and_without_an_offset(text: str, expected: int) -> None:
+    assert starting_time(text, 1_000_000_000) == expected
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "2026-13-01", "0001-01-01T00:00+14:00", "1e9"])
+def test_what_is_no_time_is_refused(cli: Cli, text: str) -> None:
+    cli("provider", "add", "Ada")
+    code, message = cli.refusal(
+        "invite", "--provider", "Ada", "--minutes", "30", f"--starts-at={text}"
+    )
+    assert code in {1, 2}
+    assert "starts" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ("invite --provider Bob --starts-at now --minutes 30", 1, "no provider named 'Bob'"),
+        ("invite --provider Ada --starts-at now --minutes 4", 1, "minutes must be from 5 to 480"),
+        ("invite --provider Ada --starts-at now --minutes 30 --opens-before 61", 1, "opens_before"),
+        ("invite --provider Ada --starts-at 2020-01-01 --minutes 30", 1, "in the past"),
+        ("invite --provider Ada --starts-at 2999-01-01 --minutes 30", 1, "30 days"),
+        ("invite --provider Ada --starts-at now --minutes x", 2, "--minutes"),
+        ("invite --provider Ada --starts-at now", 2, "--minutes"),
+        ("invite --provider Ada --start now --minutes 30", 2, "--starts-at"),
+        ("provider add Ada", 1, "already"),
+        ("provider add", 2, "NAME"),
+        ("provider revoke Bob", 1, "no provider named"),
+        ("provider link Bob", 1, "no provider named"),
+        ("provider", 2, "ACTION"),
+        ("provider list --port 70000", 2, "--port '70000': must be a whole number"),
+        ("serve --prot 1", 2, "unrecognized arguments"),
+        ("serve --tls-cert /c", 2, "KONSIL_TLS_KEY"),
+        ("serve --roles sfu,turn,web", 2, "--roles"),
+        ("unknown", 2, "unknown"),
+        ("", 2, "COMMAND"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(cli: Cli, arguments: str, code: int, words: str) -> None:
+    cli("provider", "add", "Ada")
+    got, message = cli.refusal(*arguments.split())
+    assert got == code
+    assert words in message
+    assert message.startswith("konsil: ")
+
+
+def test_control_characters_of_an_argument_do_not_reach_the_terminal(cli: Cli) -> None:
+    _, message = cli.refusal("provider", "link", "x\x1b[2J\ny")
+    assert "\x1b" not in message
+
+
+def test_an_unusable_state_directory_is_named(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KONSIL_STATE_DIR", str(tmp_path / "file"))
+    code, message = cli.refusal("provider", "add", "Ada")
+    assert code == 2
+    assert "KONSIL_STATE_DIR" in message
+
+
+def test_keys_rotate_and_old_links_stay_good(cli: Cli, tmp_path: Path) -> None:
+    link = cli("provider", "add", "Ada")
+    first = KeyRing.open(tmp_path / "state").current.kid
+    assert "signs from now on" in cli("rotate-keys")
+    assert KeyRing.open(tmp_path / "state").current.kid != first
+    opened(link, tmp_path / "state", time.time())
+
+
+def test_the_audit_cannot_tell_without_a_server(cli: Cli) -> None:
+    code, out, _ = cli.run("privacy-audit")
+    assert code == 2
+    assert "no server runs" in out
+
+
+@pytest.mark.parametrize("command", ["serve", "invite", "privacy-audit", "provider add"])
+def test_help_is_there(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    assert ended.value.code == 0
+    assert "KONSIL_STATE_DIR" in capsys.readouterr().out
