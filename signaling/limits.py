@@ -20,7 +20,8 @@ AWAITING_PER_ADDRESS: Final = 64
 AWAITING_IN_ALL: Final = 10_000
 
 _INTERVAL: Final = 1 / MESSAGE_RATE
-_DEPTH: Final = MESSAGE_BURST / MESSAGE_RATE  # seconds of rate the bucket holds
+# Seconds of rate the bucket holds; half a message more, for 200 sums of a rounded interval.
+_DEPTH: Final = (MESSAGE_BURST + 0.5) / MESSAGE_RATE
 # Failures beyond this change nothing any more; counting on would only lengthen the punishment.
 _MOST_FAILURES: Final = FREE_FAILURES + 1 + int(LONGEST_DELAY / FIRST_DELAY).bit_length()
 
