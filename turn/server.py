@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from turn.address import Address
-from turn.allocate import Allocator
+from turn.allocate import Allocator, Result
 from turn.allocation import Allocation
 from turn.allocation_table import AllocationTable
 from turn.attributes import COMPREHENDED, Attribute, ErrorCode, MessageClass, Method
@@ -100,11 +100,11 @@ class TurnServer:
 
     def relay_opened(self, relay_id: int) -> None:
         """The socket asked for by OpenRelay is bound."""
-        self._allocated(self._allocator.opened(relay_id))
+        self._conclude(self._allocator.opened(relay_id))
 
     def relay_failed(self, relay_id: int) -> None:
         """The socket asked for by OpenRelay could not be bound."""
-        self._allocated(self._allocator.failed(relay_id))
+        self._conclude(self._allocator.failed(relay_id))
 
     def flow_closed(self, flow: FiveTuple) -> None:
         """A TCP or TLS connection ended, and its allocation with it (RFC 8656 §3.1)."""
@@ -159,34 +159,35 @@ class TurnServer:
                 self.counters.dropped["request_rate"] += 1
                 return
         try:
-            unknown = unknown_attributes(exchange.request, COMPREHENDED)
-            if unknown:
-                raise RequestRefused(
-                    ErrorCode.UNKNOWN_ATTRIBUTE, ((Attribute.UNKNOWN_ATTRIBUTES, unknown),)
-                )
-            if exchange.request.method == Method.ALLOCATE:
-                self._allocated(self._allocator.allocate(exchange, draining=self.draining))
-                return
-            handler = self._on_allocation.get(exchange.request.method)
-            if handler is None:
-                raise RequestRefused(ErrorCode.BAD_REQUEST)
-            # 437 without an allocation, 441 for somebody else's (RFC 8656 §6).
-            if allocation is None:
-                raise RequestRefused(ErrorCode.ALLOCATION_MISMATCH)
-            if allocation.username != exchange.signer.username:
-                raise RequestRefused(ErrorCode.WRONG_CREDENTIALS)
-            answer = handler(exchange, allocation)
+            result = self._answer(exchange, allocation)
         except RequestRefused as refused:
-            self._conclude(exchange, refused)
-        else:
-            self._conclude(exchange, answer)
+            result = (exchange, refused)
+        self._conclude(result)
 
-    def _allocated(self, result: tuple[Exchange, bytes | RequestRefused] | None) -> None:
-        if result is not None:
-            self._conclude(*result)
+    def _answer(self, exchange: Exchange, allocation: Allocation | None) -> Result | None:
+        """Raises RequestRefused; None when an Allocate waits for its sockets."""
+        unknown = unknown_attributes(exchange.request, COMPREHENDED)
+        if unknown:
+            raise RequestRefused(
+                ErrorCode.UNKNOWN_ATTRIBUTE, ((Attribute.UNKNOWN_ATTRIBUTES, unknown),)
+            )
+        if exchange.request.method == Method.ALLOCATE:
+            return self._allocator.allocate(exchange, draining=self.draining)
+        handler = self._on_allocation.get(exchange.request.method)
+        if handler is None:
+            raise RequestRefused(ErrorCode.BAD_REQUEST)
+        # 437 without an allocation, 441 for somebody else's (RFC 8656 §6).
+        if allocation is None:
+            raise RequestRefused(ErrorCode.ALLOCATION_MISMATCH)
+        if allocation.username != exchange.signer.username:
+            raise RequestRefused(ErrorCode.WRONG_CREDENTIALS)
+        return exchange, handler(exchange, allocation)
 
-    def _conclude(self, exchange: Exchange, result: bytes | RequestRefused) -> None:
+    def _conclude(self, conclusion: Result | None) -> None:
         """Count, remember and send the answer to an authenticated request."""
+        if conclusion is None:
+            return
+        exchange, result = conclusion
         if isinstance(result, RequestRefused):
             self._count(exchange.request, str(int(result.code)))
             answer = exchange.error(result.code, result.attributes)

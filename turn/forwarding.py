@@ -1,0 +1,176 @@
+"""The tables the data path looks packets up in: relay sockets, channels, permitted peers."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from turn.address import Address, Family
+from turn.data_path import StreamSink
+from turn.five_tuple import FiveTuple, Transport
+
+SockAddress = tuple[str, int] | tuple[str, int, int, int]
+
+
+def sock_address(host: str, port: int) -> SockAddress:
+    """The address as `recvfrom` gives it, which is what the tables are keyed by."""
+    if ":" not in host:
+        return host, port
+    _, _, zone = host.partition("%")
+    return host, port, 0, socket.if_nametoindex(zone) if zone else 0
+
+
+class Allowance:
+    """Bytes that may still pass; refilled by time only once it has run out.
+
+    So a packet costs a subtraction, and the clock is asked only when a client is at its bound.
+    """
+
+    __slots__ = ("_burst", "_rate", "_refilled", "left")
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._burst = max(rate, 1 << 17)
+        self._refilled = time.monotonic()
+        self.left = self._burst
+
+    def refill(self) -> bool:
+        """Called when `left` went below zero; says whether the packet may pass after all."""
+        now = time.monotonic()
+        self.left = min(self._burst, self.left + int((now - self._refilled) * self._rate))
+        self._refilled = now
+        return self.left >= 0
+
+
+class Relay:
+    """One relay socket and what may pass through it."""
+
+    __slots__ = (
+        "channels", "client", "down", "family", "flow", "peers", "permitted",
+        "relay_id", "send", "sock", "stream", "up",
+    )  # fmt: skip
+
+    def __init__(self, relay_id: int, family: Family, sock: socket.socket, rate: int) -> None:
+        self.relay_id = relay_id
+        self.family = family
+        self.sock = sock
+        self.flow: FiveTuple | None = None
+        self.client: SockAddress | None = None
+        self.send: Callable[[memoryview, SockAddress], int] | None = None
+        self.stream: StreamSink | None = None
+        self.permitted: set[str] = set()
+        self.channels: dict[int, SockAddress] = {}
+        # Channel numbers of peers that have a permission now: the down path's only look-up.
+        self.peers: dict[SockAddress, int] = {}
+        self.up = Allowance(rate)
+        self.down = Allowance(rate)
+
+    def refresh_peers(self) -> None:
+        """Permissions or channels have changed."""
+        self.peers = {
+            peer: number for number, peer in self.channels.items() if peer[0] in self.permitted
+        }
+
+
+# Where ChannelData of one client goes, by number: the relay socket, and the peer to send to.
+Channels = dict[int, tuple[Relay, SockAddress]]
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """A client's channels over all its relay sockets, two in a dual allocation."""
+
+    channels: Channels = field(default_factory=dict)
+    relays: int = 0
+
+
+class Listener:
+    """A UDP socket that clients talk to."""
+
+    __slots__ = ("clients", "server", "sock")
+
+    def __init__(self, sock: socket.socket, server: Address) -> None:
+        self.sock = sock
+        self.server = server
+        self.clients: dict[SockAddress, Channels] = {}
+
+
+class ForwardingTables:
+    """Who may send what to whom. Bounded by the core's bounds, of which it is a copy.
+
+    `inward` maps what a one-to-one NAT shows of this host to the relay address itself, so that
+    two clients of this relay reach one another without a way through the NAT.
+    """
+
+    def __init__(self, inward: dict[str, str]) -> None:
+        self.listeners: dict[Address, Listener] = {}
+        self.relays: dict[int, Relay] = {}
+        self.routes: dict[FiveTuple, Route] = {}
+        self._inward = inward
+        self._outward = {inner: outer for outer, inner in inward.items()}
+
+    def inward(self, host: str) -> str:
+        """The host to send to for a peer the client named."""
+        return self._inward.get(host, host)
+
+    def outward(self, host: str) -> str:
+        """The host to name to the client for a peer that sent."""
+        return self._outward.get(host, host)
+
+    def attach(self, relay: Relay, flow: FiveTuple, stream: StreamSink | None) -> None:
+        relay.flow = flow
+        relay.stream = stream
+        relay.client = sock_address(*flow.client)
+        route = self.routes.setdefault(flow, Route())
+        route.relays += 1
+        if flow.transport is Transport.UDP:
+            listener = self.listeners[flow.server]
+            listener.clients[relay.client] = route.channels
+            relay.send = listener.sock.sendto
+
+    def detach(self, relay: Relay) -> None:
+        """Forget everything about a relay socket that closes."""
+        del self.relays[relay.relay_id]
+        flow = relay.flow
+        if flow is None:
+            return
+        route = self.routes[flow]
+        for number in relay.channels:
+            route.channels.pop(number, None)
+        route.relays -= 1
+        if route.relays:
+            return
+        del self.routes[flow]
+        if flow.transport is Transport.UDP and relay.client is not None:
+            self.listeners[flow.server].clients.pop(relay.client, None)
+
+    def permit(self, relay_id: int, host: str) -> None:
+        relay = self.relays.get(relay_id)
+        if relay is not None:
+            relay.permitted.add(self.inward(host))
+            relay.refresh_peers()
+
+    def revoke(self, relay_id: int, host: str) -> None:
+        relay = self.relays.get(relay_id)
+        if relay is not None:
+            relay.permitted.discard(self.inward(host))
+            relay.refresh_peers()
+
+    def bind_channel(self, relay_id: int, number: int, peer: Address) -> None:
+        relay = self.relays.get(relay_id)
+        if relay is None or relay.flow is None:
+            return
+        address = sock_address(self.inward(peer.host), peer.port)
+        relay.channels[number] = address
+        self.routes[relay.flow].channels[number] = (relay, address)
+        relay.refresh_peers()
+
+    def unbind_channel(self, relay_id: int, number: int) -> None:
+        relay = self.relays.get(relay_id)
+        if relay is None or relay.flow is None or number not in relay.channels:
+            return
+        del relay.channels[number]
+        self.routes[relay.flow].channels.pop(number, None)
+        relay.refresh_peers()
