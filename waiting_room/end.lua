@@ -1,7 +1,7 @@
 -- Deletes a session with all its mailboxes, if it is the one the caller knows (and so knows the
--- mailboxes of); tells the other nodes.
+-- mailboxes of); tells every node.
 -- KEYS[1] the session; KEYS[2…] the mailboxes of all its participants
--- ARGV[1] the revision expected; ARGV[2] the message; ARGV[3…] the nodes' channels
+-- ARGV[1] the revision expected; ARGV[2] every node's channel; ARGV[3] the message
 -- Gives 1 when nothing is left, else the session that is stored instead.
 local current = redis.call('GET', KEYS[1])
 if current and string.sub(current, 1, 16) ~= ARGV[1] then
@@ -10,7 +10,5 @@ end
 for i = 1, #KEYS do
   redis.call('DEL', KEYS[i])
 end
-for i = 3, #ARGV do
-  redis.call('PUBLISH', ARGV[i], ARGV[2])
-end
+redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1
