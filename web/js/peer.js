@@ -1,11 +1,22 @@
 // @ts-check
-/** Everybody this page talks to: one sealed exchange and one RTCPeerConnection per participant. */
+/** Everybody this page talks to: who is admitted gets an exchange and a connection, who goes loses them. */
+import { Connection } from "./connection.js";
 import { Emitter } from "./emitter.js";
+import { identityOf, ownIdentity } from "./identity.js";
+import { Party } from "./party.js";
+import { makeShare } from "./sealing.js";
 
 /**
  * @typedef {import("./channel.js").Channel} Channel
+ * @typedef {import("./connection.js").Kind} Kind
+ * @typedef {import("./connection.js").PeerState} PeerState
+ * @typedef {import("./content.js").Media} Media
+ * @typedef {import("./identity.js").Identity} Identity
+ * @typedef {import("./protocol.js").ParticipantView} ParticipantView
  * @typedef {import("./protocol.js").RoomView} RoomView
  * @typedef {import("./protocol.js").Role} Role
+ * @typedef {import("./sealing.js").OwnShare} OwnShare
+ * @typedef {import("./sealing.js").RefusalReason} RefusalReason
  *
  * @typedef {object} PeersOptions
  * @property {Channel} channel
@@ -15,10 +26,6 @@ import { Emitter } from "./emitter.js";
  * @property {RTCIceServer[]} iceServers
  * @property {RTCIceTransportPolicy} iceTransportPolicy
  * @property {RTCCertificate} [certificate] of this page load; made when absent
- *
- * @typedef {"connecting" | "connected" | "disconnected" | "failed" | "closed"} PeerState
- * @typedef {"commit_mismatch" | "no_common_suite" | "unsealing_failed" | "fingerprint_mismatch"
- *   | "malformed" | "replayed" | "out_of_order" | "secret_missing"} RefusalReason
  *
  * @typedef {object} PeersEvents
  * @property {[event: {participant: string, stream: MediaStream}]} track once per connection; the stream
@@ -32,50 +39,128 @@ import { Emitter } from "./emitter.js";
  *   stays so until `retry`
  */
 
+/** Signals of people the room has not shown yet; it comes first unless something is amiss. */
+const EARLY_PEOPLE = 8;
+const EARLY_SIGNALS = 16;
+
 /** @extends {Emitter<PeersEvents>} */
 export class Peers extends Emitter {
+  #options;
+  #iceServers;
+  /** @type {Promise<Identity>} */
+  #identity;
+  /** @type {Map<string, Party>} */
+  #parties = new Map();
+  /** @type {Map<string, string[]>} */
+  #early = new Map();
+  /** @type {Record<Kind, MediaStreamTrack | null>} */
+  #tracks = { audio: null, video: null };
+  /** @type {Media} */
+  #media = { audio: false, video: false };
+  #mediaTold = true;
+  #prewarmed = false;
+  /** Made ahead for the next one. @type {Promise<Connection> | null} */
+  #spare = null;
+  /** @type {Promise<OwnShare> | null} */
+  #spareShare = null;
+  /** @type {RoomView | null} */
+  #room = null;
+  #toldConnected = false;
+  #closed = false;
+  /** @type {(() => void)[]} */
+  #leave = [];
+
   /** @param {PeersOptions} options */
   constructor(options) {
     super();
-    this.options = options;
+    this.#options = options;
+    this.#iceServers = options.iceServers;
+    this.#identity = options.certificate ? identityOf(options.certificate) : ownIdentity();
+    const { channel } = options;
+    this.#leave = [
+      channel.on("signal", ({ from, data }) => this.#signaled(from, data)),
+      channel.on("welcome", () => this.#reconnected()),
+      channel.on("overflow", (to) => this.#overflowed(to)),
+      onNetworkChange(() => this.#networkChanged()),
+    ];
   }
 
   /**
    * Makes a connection ahead, with these tracks, so that admission costs no time. Sends nothing.
    *
    * @param {MediaStream | null} stream null: neither microphone nor camera
-   * @returns {Promise<void>}
+   * @returns {Promise<void>} when it is ready
    */
   async prewarm(stream) {
-    void stream;
+    this.#prewarmed = true;
+    await this.setLocalStream(stream);
+    await Promise.all([this.#prepareSpare(), this.#prepareShare()]);
   }
 
   /** @param {MediaStream | null} stream its tracks replace those sent so far, without renegotiation */
   async setLocalStream(stream) {
-    void stream;
+    await Promise.all([
+      this.replaceTrack("audio", stream?.getAudioTracks()[0] ?? null),
+      this.replaceTrack("video", stream?.getVideoTracks()[0] ?? null),
+    ]);
   }
 
   /**
-   * @param {"audio" | "video"} kind
+   * @param {Kind} kind
    * @param {MediaStreamTrack | null} track
    */
   async replaceTrack(kind, track) {
-    void [kind, track];
+    if (this.#tracks[kind] === track) return;
+    this.#tracks[kind] = track;
+    await Promise.all([
+      this.#spare?.then((connection) => connection.replaceTrack(kind, track)),
+      ...[...this.#parties.values()].map((party) => party.replaceTrack(kind, track)),
+    ]);
   }
 
-  /** @param {{audio: boolean, video: boolean}} media whether microphone and camera are on; told to all */
-  setMedia(media) {
-    void media;
+  /** @param {Media} media whether microphone and camera are on; told to all */
+  setMedia({ audio, video }) {
+    if (this.#media.audio === audio && this.#media.video === video) return;
+    this.#media = { audio, video };
+    // While the server is away only the last state is worth keeping.
+    this.#mediaTold = this.#options.channel.state === "open";
+    if (this.#mediaTold) for (const party of this.#parties.values()) party.tellMedia();
   }
 
   /** @param {RTCIceServer[]} iceServers fresh credentials, for connections made from now on */
   setIceServers(iceServers) {
-    void iceServers;
+    this.#iceServers = iceServers;
+    this.#renewSpare();
   }
 
   /** @param {RoomView} room opens exchanges with those admitted, closes those gone */
   updateRoom(room) {
-    void room;
+    if (this.#closed) return;
+    this.#room = room;
+    const others = isIn(room.you)
+      ? room.participants.filter(({ id, status }) => id !== this.#options.self.participant && isIn(status))
+      : [];
+    const present = new Set(others.map(({ id }) => id));
+    for (const [id, party] of this.#parties) {
+      if (present.has(id)) continue;
+      this.#parties.delete(id);
+      party.close();
+      this.emit("connection", { participant: id, state: "closed" });
+    }
+    for (const other of others) {
+      const party = this.#parties.get(other.id) ?? this.#welcome(other);
+      party.seen(other.instance, other.connected);
+      for (const data of this.#early.get(other.id) ?? []) party.receive(data);
+      this.#early.delete(other.id);
+    }
+    if (room.you === "waiting") this.#toldConnected = false;
+    const wanted = this.#options.self.role === "host"
+      ? room.participants.some(({ status }) => status === "waiting")
+      : room.you === "waiting";
+    if (wanted && this.#prewarmed) {
+      this.#prepareSpare();
+      this.#prepareShare();
+    }
   }
 
   /**
@@ -84,11 +169,148 @@ export class Peers extends Emitter {
    * @param {string} participant
    */
   retry(participant) {
-    void participant;
+    this.#parties.get(participant)?.retry();
   }
 
   /** Closes every connection; local tracks go on. */
-  close() {}
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const leave of this.#leave) leave();
+    for (const party of this.#parties.values()) party.close();
+    this.#parties.clear();
+    this.#early.clear();
+    this.#spare?.then((connection) => connection.close(), () => {});
+    this.#spare = null;
+    this.clear();
+  }
+
+  /** @param {ParticipantView} other */
+  #welcome({ id, role }) {
+    const { channel, self, room, linkSecret } = this.#options;
+    const party = new Party({
+      partner: {
+        room, self, other: { participant: id, role },
+        linkSecret: linkSecret && new Uint8Array(linkSecret),
+        takeShare: () => this.#takeShare(),
+        random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+        now: () => performance.now(),
+      },
+      takeConnection: (initiator) => this.#takeConnection(initiator),
+      media: () => this.#media,
+      signal: (data) => channel.signal(id, data),
+      notice: (data) => channel.notice(id, data),
+    });
+    this.#parties.set(id, party);
+    party.on("stream", (stream) => this.emit("track", { participant: id, stream }));
+    party.on("path", (path) => this.emit("path", { participant: id, path }));
+    party.on("media", (media) => this.emit("media", { participant: id, ...media }));
+    party.on("security", (security) => this.emit("security", { participant: id, ...security }));
+    party.on("refused", (reason) => this.emit("refused", { participant: id, reason }));
+    party.on("state", (state) => {
+      this.emit("connection", { participant: id, state });
+      if (state === "connected") this.#mediaFlows();
+    });
+    return party;
+  }
+
+  /** @param {string} from @param {string} data */
+  #signaled(from, data) {
+    const party = this.#parties.get(from);
+    if (party) {
+      party.receive(data);
+      return;
+    }
+    const early = this.#early.get(from) ?? [];
+    if (early.length >= EARLY_SIGNALS || (early.length === 0 && this.#early.size >= EARLY_PEOPLE)) return;
+    this.#early.set(from, [...early, data]);
+  }
+
+  #reconnected() {
+    for (const party of this.#parties.values()) {
+      party.reconnected();
+      if (!this.#mediaTold) party.tellMedia();
+    }
+    this.#mediaTold = true;
+  }
+
+  /** @param {string} to what was kept for this one was given up: its counters have a gap now */
+  #overflowed(to) {
+    const party = this.#parties.get(to);
+    if (party && !party.refused) party.retry();
+  }
+
+  #mediaFlows() {
+    if (this.#toldConnected || this.#room?.you !== "admitted") return;
+    this.#toldConnected = true;
+    this.#options.channel.command("connected").catch(() => {
+      // Sent back, or away, in the same moment: said again when it is true again.
+      this.#toldConnected = false;
+    });
+  }
+
+  #networkChanged() {
+    for (const party of this.#parties.values()) party.restartIce();
+    this.#renewSpare();
+  }
+
+  #renewSpare() {
+    if (!this.#spare) return;
+    this.#spare.then((connection) => connection.close(), () => {});
+    this.#spare = null;
+    this.#prepareSpare();
+  }
+
+  /** @returns {Promise<unknown>} */
+  #prepareSpare() {
+    if (this.#spare) return this.#spare;
+    const spare = this.#makeConnection(this.#options.self.role === "host");
+    this.#spare = spare;
+    spare.catch(() => {
+      if (this.#spare === spare) this.#spare = null;
+    });
+    return spare;
+  }
+
+  /** @returns {Promise<unknown>} */
+  #prepareShare() {
+    this.#spareShare ??= this.#makeShare();
+    return this.#spareShare;
+  }
+
+  /** @param {boolean} initiator @returns {Promise<Connection>} */
+  async #takeConnection(initiator) {
+    const spare = this.#spare;
+    if (spare && initiator === (this.#options.self.role === "host")) {
+      this.#spare = null;
+      return spare;
+    }
+    return this.#makeConnection(initiator);
+  }
+
+  /** @param {boolean} initiator */
+  async #makeConnection(initiator) {
+    const { certificate } = await this.#identity;
+    const connection = new Connection({
+      initiator, certificate, tracks: this.#tracks, iceServers: this.#iceServers,
+      iceTransportPolicy: this.#options.iceTransportPolicy,
+    });
+    await connection.prepare();
+    return connection;
+  }
+
+  /** @returns {Promise<OwnShare>} never the same twice */
+  #takeShare() {
+    const share = this.#spareShare ?? this.#makeShare();
+    this.#spareShare = null;
+    return share;
+  }
+
+  async #makeShare() {
+    const { fingerprint } = await this.#identity;
+    const nonce = crypto.getRandomValues(new Uint8Array(16));
+    return makeShare({ hasSecret: this.#options.linkSecret !== null, fingerprint, nonce });
+  }
 }
 
 /**
@@ -97,4 +319,32 @@ export class Peers extends Emitter {
  */
 export function createPeers(options) {
   return new Peers(options);
+}
+
+/** @param {import("./protocol.js").Status} status */
+function isIn(status) {
+  return status === "admitted" || status === "in_call";
+}
+
+/**
+ * @param {() => void} listener
+ * @returns {() => void} stops it
+ */
+function onNetworkChange(listener) {
+  // Only Chromium has it, and it tells of every new estimate, too; other browsers tell of a new network
+  // by `online` alone.
+  /** @type {(EventTarget & {type?: string}) | undefined} */
+  const connection = /** @type {any} */ (navigator).connection;
+  let type = connection?.type;
+  const changed = () => {
+    if (connection?.type === type) return;
+    type = connection?.type;
+    listener();
+  };
+  window.addEventListener("online", listener);
+  connection?.addEventListener("change", changed);
+  return () => {
+    window.removeEventListener("online", listener);
+    connection?.removeEventListener("change", changed);
+  };
 }

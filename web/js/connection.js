@@ -1,0 +1,181 @@
+// @ts-check
+/**
+ * One RTCPeerConnection with one other participant: tracks, states, recovery. It can be made, and
+ * its candidates gathered, before it is known for whom.
+ */
+import { Emitter } from "./emitter.js";
+import { Negotiation } from "./negotiation.js";
+import { watchPath } from "./path.js";
+
+/**
+ * @typedef {import("./content.js").Content} Content
+ * @typedef {import("./content.js").Description} Description
+ * @typedef {"connecting" | "connected" | "disconnected" | "failed" | "closed"} PeerState
+ * @typedef {"audio" | "video"} Kind
+ *
+ * @typedef {object} ConnectionOptions
+ * @property {boolean} initiator makes the first offer; the impolite side
+ * @property {RTCIceServer[]} iceServers
+ * @property {RTCIceTransportPolicy} iceTransportPolicy
+ * @property {RTCCertificate} certificate
+ * @property {Record<Kind, MediaStreamTrack | null>} tracks
+ *
+ * @typedef {object} ConnectionEvents
+ * @property {[stream: MediaStream]} stream
+ * @property {[state: PeerState]} state
+ * @property {[path: "direct" | "relay"]} path
+ */
+
+/** Between attempts to find a path again while there is none, in ms; doubled up to the longest. */
+const FIRST_RESTART = 20_000;
+const LONGEST_RESTART = 60_000;
+
+/** @type {readonly Kind[]} the order of media sections */
+const KINDS = ["audio", "video"];
+
+/** @extends {Emitter<ConnectionEvents>} */
+export class Connection extends Emitter {
+  #pc;
+  #negotiation;
+  #tracks;
+  #initiator;
+  #started = false;
+  #closed = false;
+  /** Names what is sent as belonging together, so that sound and picture stay in step. */
+  #outgoing = new MediaStream();
+  #incoming = new MediaStream();
+  #restartPause = FIRST_RESTART;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #restartTimer;
+
+  /** @param {ConnectionOptions} options */
+  constructor({ initiator, iceServers, iceTransportPolicy, certificate, tracks }) {
+    super();
+    this.#initiator = initiator;
+    this.#tracks = { ...tracks };
+    const pc = new RTCPeerConnection({
+      iceServers, iceTransportPolicy, certificates: [certificate], bundlePolicy: "max-bundle",
+      // Lets the responder gather, too, before it has an offer.
+      iceCandidatePoolSize: 1,
+    });
+    this.#pc = pc;
+    this.#negotiation = new Negotiation(pc, {
+      polite: !initiator, adopt: () => this.#adopt(),
+    });
+    pc.addEventListener("track", ({ track }) => this.#received(track));
+    pc.addEventListener("connectionstatechange", () => this.#changed());
+    watchPath(pc, (path) => this.emit("path", path));
+    for (const kind of KINDS) this.#addSender(kind);
+  }
+
+  get initiator() {
+    return this.#initiator;
+  }
+
+  /** Gathers candidates, and on the initiator's side makes the offer. @returns {Promise<void>} */
+  async prepare() {
+    if (this.#initiator) await this.#negotiation.prepare();
+  }
+
+  /** @param {(content: Content) => void} send */
+  start(send) {
+    this.#started = true;
+    this.prepare().catch((error) => this.#fault(error));
+    this.#negotiation.start(send);
+  }
+
+  /** @param {Description | RTCIceCandidateInit | null} content */
+  receive(content) {
+    this.#negotiation.receive(content);
+  }
+
+  /**
+   * @param {Kind} kind
+   * @param {MediaStreamTrack | null} track
+   * @returns {Promise<void>}
+   */
+  async replaceTrack(kind, track) {
+    if (this.#closed || this.#tracks[kind] === track) return;
+    this.#tracks[kind] = track;
+    const sender = this.#senderOf(kind);
+    if (sender) await sender.replaceTrack(track);
+    else if (!this.#started) this.#addSender(kind);
+    // Else `adopt` finds it, when the other side's offer has come.
+  }
+
+  /** The network is another one: finds a path anew, while media stays on the old one. */
+  restartIce() {
+    if (this.#started && this.#pc.remoteDescription) this.#pc.restartIce();
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#restartTimer);
+    this.#pc.close();
+    if (this.#started) this.emit("state", "closed");
+    this.clear();
+  }
+
+  /** @param {Kind} kind */
+  #addSender(kind) {
+    const track = this.#tracks[kind];
+    // The responder's transceivers must be made by addTrack: only those are matched with the sections
+    // of the offer (RFC 8829 section 5.10), and a missing one is made by the offer itself.
+    if (!this.#initiator) {
+      if (track) this.#pc.addTrack(track, this.#outgoing);
+      return;
+    }
+    this.#pc.addTransceiver(track ?? kind, { direction: "sendrecv", streams: [this.#outgoing] });
+  }
+
+  /** Both kinds go both ways, whatever devices there are, so that one may come later. */
+  #adopt() {
+    for (const transceiver of this.#pc.getTransceivers()) {
+      const kind = /** @type {Kind} */ (transceiver.receiver.track.kind);
+      if (transceiver.direction === "sendrecv" || transceiver.direction === "stopped") continue;
+      transceiver.direction = "sendrecv";
+      transceiver.sender.setStreams(this.#outgoing);
+      transceiver.sender.replaceTrack(this.#tracks[kind]).catch((error) => this.#fault(error));
+    }
+  }
+
+  /** @param {Kind} kind */
+  #senderOf(kind) {
+    return this.#pc.getTransceivers()
+      .find(({ receiver }) => receiver.track.kind === kind)?.sender;
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #received(track) {
+    this.#incoming.addTrack(track);
+    if (this.#incoming.getTracks().length === KINDS.length) this.emit("stream", this.#incoming);
+  }
+
+  #changed() {
+    const state = this.#pc.connectionState;
+    if (this.#closed || state === "new" || state === "closed") return;
+    if (state === "connected") {
+      this.#restartPause = FIRST_RESTART;
+      clearTimeout(this.#restartTimer);
+    }
+    // Chromium says `failed` here some 17 s into an outage, while ICE itself never does; shorter ones
+    // heal by themselves.
+    if (state === "failed") this.#recover();
+    this.emit("state", state);
+  }
+
+  #recover() {
+    this.restartIce();
+    clearTimeout(this.#restartTimer);
+    this.#restartTimer = setTimeout(() => {
+      if (this.#pc.connectionState === "failed") this.#recover();
+    }, this.#restartPause);
+    this.#restartPause = Math.min(LONGEST_RESTART, this.#restartPause * 2);
+  }
+
+  /** @param {unknown} error */
+  #fault(error) {
+    if (!this.#closed) reportError(error);
+  }
+}

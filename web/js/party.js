@@ -1,0 +1,210 @@
+// @ts-check
+/** One other participant: the exchange that seals, and the connection it speaks for. */
+import { Emitter } from "./emitter.js";
+import { Partner } from "./partner.js";
+
+/**
+ * @typedef {import("./connection.js").Connection} Connection
+ * @typedef {import("./connection.js").PeerState} PeerState
+ * @typedef {import("./content.js").Content} Content
+ * @typedef {import("./content.js").Media} Media
+ * @typedef {import("./partner.js").PartnerOptions} PartnerOptions
+ * @typedef {import("./partner.js").PartnerOutput} PartnerOutput
+ * @typedef {import("./sealing.js").RefusalReason} RefusalReason
+ *
+ * @typedef {object} PartyOptions
+ * @property {Omit<PartnerOptions, "output">} partner
+ * @property {(initiator: boolean) => Promise<Connection>} takeConnection a fresh one at every call
+ * @property {() => Media} media what of our own is on
+ * @property {(data: string) => void} signal
+ * @property {(data: string) => void} notice
+ *
+ * @typedef {object} PartyEvents
+ * @property {[stream: MediaStream]} stream
+ * @property {[state: PeerState]} state
+ * @property {[path: "direct" | "relay"]} path
+ * @property {[media: Media]} media
+ * @property {[security: {verified: "link" | "code", code: string}]} security
+ * @property {[reason: RefusalReason]} refused
+ */
+
+/** A responder that still waits for the other's first word asks for it, in ms; doubled. */
+const FIRST_PATIENCE = 5_000;
+const LONGEST_PATIENCE = 60_000;
+
+/** @extends {Emitter<PartyEvents>} */
+export class Party extends Emitter {
+  /** Whether the other's socket is up, as the room says. */
+  connected = true;
+  #options;
+  #partner;
+  /** @type {Promise<Connection> | null} */
+  #taken = null;
+  /** @type {Connection | null} started, so of the present exchange */
+  #connection = null;
+  #closed = false;
+  #patience = FIRST_PATIENCE;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** @param {PartyOptions} options */
+  constructor(options) {
+    super();
+    this.#options = options;
+    this.#partner = new Partner({ ...options.partner, output: (output) => this.#handle(output) });
+    this.#take();
+    this.#watch();
+  }
+
+  get refused() {
+    return this.#partner.refused;
+  }
+
+  /** @param {string} instance @param {boolean} connected */
+  seen(instance, connected) {
+    if (connected && !this.connected) this.#partner.reconnected();
+    this.connected = connected;
+    this.#partner.peerSeen(instance);
+  }
+
+  /** @param {string} data */
+  receive(data) {
+    this.#partner.receive(data);
+  }
+
+  /** Our own socket has come back. */
+  reconnected() {
+    this.#partner.reconnected();
+  }
+
+  /** Tells what of our own is on. */
+  tellMedia() {
+    this.#partner.send({ media: this.#options.media() });
+  }
+
+  /** A person asks for it, or what was kept for the other had to be given up. */
+  retry() {
+    this.#partner.retry();
+  }
+
+  restartIce() {
+    this.#connection?.restartIce();
+  }
+
+  /** @param {import("./connection.js").Kind} kind @param {MediaStreamTrack | null} track */
+  async replaceTrack(kind, track) {
+    await (await this.#taken)?.replaceTrack(kind, track);
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#partner.close();
+    this.#drop();
+    this.clear();
+  }
+
+  /** @param {PartnerOutput} output */
+  #handle(output) {
+    switch (output.type) {
+      case "send":
+        this.#options.signal(output.data);
+        return;
+      case "notice":
+        this.#options.notice(output.data);
+        return;
+      case "begun":
+        if (this.#connection || !this.#taken) {
+          this.#drop();
+          this.#take();
+        }
+        this.#patience = FIRST_PATIENCE;
+        this.#watch();
+        this.emit("state", "connecting");
+        return;
+      case "ready":
+        clearTimeout(this.#timer);
+        this.#start().catch((error) => {
+          reportError(error);
+          this.emit("state", "failed");
+        });
+        return;
+      case "verified":
+        this.emit("security", { verified: output.verified, code: output.code });
+        return;
+      case "content":
+        this.#deliver(output.content);
+        return;
+      case "refused":
+        clearTimeout(this.#timer);
+        this.#drop();
+        this.emit("state", "closed");
+        this.emit("refused", output.reason);
+        return;
+      default: {
+        /** @type {never} */
+        const unknown = output;
+        return unknown;
+      }
+    }
+  }
+
+  /** A connection is chosen before it is needed, so that it gathers while keys are exchanged. */
+  #take() {
+    this.#taken = this.#options.takeConnection(this.#partner.initiator);
+  }
+
+  async #start() {
+    const taken = this.#taken;
+    const connection = await taken;
+    if (!connection || taken !== this.#taken) return;
+    this.#connection = connection;
+    /** @template {"stream" | "state" | "path"} Name @param {Name} name */
+    const pass = (name) => connection.on(name, (value) => {
+      if (this.#connection === connection) this.emit(name, .../** @type {any} */ ([value]));
+    });
+    pass("stream");
+    pass("state");
+    pass("path");
+    let told = false;
+    connection.start((content) => {
+      if (this.#connection !== connection) return;
+      this.#partner.send(content);
+      if (told) return;
+      // Behind the first description, which is in more of a hurry.
+      told = true;
+      this.tellMedia();
+    });
+  }
+
+  /** @param {Content} content */
+  #deliver(content) {
+    if ("media" in content) {
+      this.emit("media", content.media);
+      return;
+    }
+    const received = "description" in content ? content.description : content.candidate;
+    const taken = this.#taken;
+    if (this.#connection) this.#connection.receive(received);
+    // `start` still waits for the connection; it began to wait before this does.
+    else taken?.then((connection) => taken === this.#taken && connection.receive(received));
+  }
+
+  #drop() {
+    const taken = this.#taken;
+    this.#taken = null;
+    this.#connection = null;
+    taken?.then((connection) => connection.close(), () => {});
+  }
+
+  #watch() {
+    clearTimeout(this.#timer);
+    if (this.#partner.initiator) return;
+    this.#timer = setTimeout(() => {
+      if (this.connected) this.#partner.stalled();
+      this.#patience = Math.min(LONGEST_PATIENCE, this.#patience * 2);
+      this.#watch();
+    }, this.#patience);
+  }
+}
