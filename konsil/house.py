@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,13 +29,13 @@ class House:
 class Running:
     """A role that runs.
 
-    `lines`: what to tell the operator, as (label, text). `drain(seconds)`: stops taking new work and
-    returns when the old is done, or has moved away, at the latest after that time.
+    `lines`: what to tell the operator, as (label, text). `drain(seconds)`: stops taking new work
+    and returns when the old is done, or has moved away, at the latest after that time.
     """
 
     lines: tuple[tuple[str, str], ...]
     drain: Callable[[float], Awaitable[None]]
-    demo: tuple[tuple[str, str], ...] = field(default=())  # the links of --demo
+    demo: tuple[tuple[str, str], ...] = ()  # the links of --demo
 
 
 Starter: TypeAlias = Callable[[House], AbstractAsyncContextManager[Running]]

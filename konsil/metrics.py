@@ -5,7 +5,9 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+
+from signaling.health import metrics_app
 
 
 @contextlib.asynccontextmanager
@@ -13,15 +15,9 @@ async def serving(
     registry: CollectorRegistry, sockets: Sequence[socket.socket]
 ) -> AsyncIterator[None]:
     """Answers GET /metrics on `sockets` with what `registry` collects, and nothing else."""
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
-
-    app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        metrics_app(registry), access_log=None, handle_signals=False, shutdown_timeout=1.0
+    )
     await runner.setup()
     try:
         for one in sockets:

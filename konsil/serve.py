@@ -7,7 +7,7 @@ import logging
 import os
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -88,7 +88,7 @@ def _chosen(settings: Settings) -> list[str]:
 
 
 @contextlib.contextmanager
-def _state_dir(settings: Settings) -> "contextlib.AbstractContextManager[Path]":  # type: ignore[misc]
+def _state_dir(settings: Settings) -> Iterator[Path]:
     """The directory of keys and providers; made where missing, temporary for a demo."""
     if settings.state_dir is None and settings.demo:
         with tempfile.TemporaryDirectory(prefix="konsil-demo-") as name:
@@ -165,7 +165,7 @@ def _announce(
 
 
 async def _drain(running: Sequence[Running], seconds: float, stop: asyncio.Event) -> None:
-    """Lets all roles drain side by side until they are done, `seconds` are over or `stop` is set."""
+    """Lets all roles drain side by side, until done, out of time, or told to `stop`."""
     draining = asyncio.gather(*(role.drain(seconds) for role in running), return_exceptions=True)
     stopping = asyncio.create_task(stop.wait())
     try:

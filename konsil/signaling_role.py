@@ -1,8 +1,8 @@
 """The role signaling: Redis, the waiting room's store and keys, HTTP and WebSocket."""
 
-import asyncio
 import contextlib
 import secrets
+import socket
 from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from pathlib import Path
@@ -11,12 +11,15 @@ from urllib.parse import urlsplit
 
 from konsil import invite, listen, redis_program
 from konsil.clock import SystemClock, now
+from konsil.errors import StartError
 from konsil.house import House, Running
 from konsil.redis_child import RedisChild
 from konsil.secret import Secret
 from konsil.setting_rules import origin
+from signaling.app import Server, build
 from signaling.deps import Deps, IceServer, IceServers
 from signaling.metrics import Metrics
+from signaling.pages import PagesError
 from waiting_room.connection import connect
 from waiting_room.invitations import MINUTES_MAX
 from waiting_room.keys import KeyRing
@@ -27,6 +30,67 @@ from waiting_room.store import SessionStore
 # A relayed call refreshes its allocation with the password it began with: that must outlive the
 # longest consultation, and the hour that a call may run on.
 CREDENTIAL_SECONDS: Final = MINUTES_MAX * 60 + 3600
+
+
+@contextlib.asynccontextmanager
+async def running(house: House) -> AsyncIterator[Running]:
+    """Starts signaling; see house.Starter."""
+    settings = house.settings
+    async with contextlib.AsyncExitStack() as stack:
+        # Before all else: nothing is started, and no key made, where the port is taken.
+        sockets = listen.bind(settings.listen_host, settings.port, "KONSIL_PORT")
+        for one in sockets:
+            stack.callback(one.close)
+        public_url = origin(settings, sockets[0].getsockname()[1], house.lan_host)
+        keyring, providers = KeyRing.open(house.state_dir), Providers(house.state_dir)
+        redis_url, redis_line = await stack.enter_async_context(_redis(house))
+        client = connect(redis_url.reveal())
+        stack.push_async_callback(client.aclose)
+        # A new id at every start: what a former process of this node held is gone.
+        store = SessionStore(client, Keyspace(settings.redis_prefix), secrets.token_hex(8))
+        await store.check()
+        server = _server(house, store, keyring, providers, public_url)
+        stack.push_async_callback(server.stop)
+        await server.start(sockets, house.tls)
+        yield Running(
+            lines=(
+                ("open", public_url),
+                ("listening", ", ".join(_address(one) for one in sockets)),
+                ("redis", redis_line),
+            ),
+            drain=server.drain,
+            demo=_demo(keyring, providers, public_url) if settings.demo else (),
+        )
+
+
+def _server(
+    house: House, store: SessionStore, keyring: KeyRing, providers: Providers, public_url: str
+) -> Server:
+    settings = house.settings
+    try:
+        return build(
+            Deps(
+                store=store,
+                keyring=keyring,
+                providers=providers,
+                metrics=Metrics(house.registry),
+                clock=SystemClock(),
+                random=secrets.token_bytes,
+                public_url=public_url,
+                web_root=Path(str(resources.files("web"))),
+                ice_servers=_ice_servers(house),
+                ice_transport_policy=cast(Literal["all", "relay"], settings.ice_transport_policy),
+                media_topology=cast(Literal["auto", "p2p", "sfu"], settings.media_topology),
+                trusted_proxies=settings.trusted_proxies,
+            )
+        )
+    except PagesError as error:
+        raise StartError(f"the web pages cannot be served: {error}") from None
+
+
+def _address(one: socket.socket) -> str:
+    host, port = one.getsockname()[:2]
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @contextlib.asynccontextmanager
@@ -79,9 +143,9 @@ def _demo(keyring: KeyRing, providers: Providers, public_url: str) -> tuple[tupl
     )
     return (
         (
-            "Plan consultations (provider)",
+            "Provider link",
             invite.sign_in_link(keyring, provider, public_url, now=time),
         ),
-        ("Host link (open in one window)", made.host_url),
-        ("Client link (open in another)", made.client_url),
+        ("Host link", made.host_url),
+        ("Client link", made.client_url),
     )
