@@ -1,0 +1,149 @@
+"""Accepts TCP and TLS connections within bounds, and ends those that lead nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+
+from turn.address import Address
+from turn.config import Limits
+from turn.connection import Connection, ConnectionOwner
+from turn.five_tuple import FiveTuple, Transport
+from turn.listening import BoundListener
+from turn.quotas import source_of
+
+_ACCEPT_BATCH = 64  # accepted per wake-up; the rest waits in the kernel's queue
+
+
+class Acceptor:
+    """All stream connections of a process, counted from the moment they are accepted.
+
+    A connection in its TLS handshake counts like any other: were it free until it is proven
+    useful, ten thousand half-open ones would cost as much as they like.
+    """
+
+    def __init__(
+        self,
+        owner: ConnectionOwner,
+        limits: Limits,
+        context: ssl.SSLContext | None,
+        monotonic: Callable[[], float],
+        refuse: Callable[[str], None],
+    ) -> None:
+        self.connections: dict[FiveTuple, Connection] = {}
+        self.context = context
+        self._owner = owner
+        self._limits = limits
+        self._monotonic = monotonic
+        self._refuse = refuse
+        self._listeners: list[socket.socket] = []
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._open = 0
+        self._sources: Counter[bytes] = Counter()
+
+    @property
+    def open(self) -> int:
+        """Connections accepted and not yet gone, handshakes included."""
+        return self._open
+
+    def listen(self, bound: BoundListener) -> None:
+        """Accept on a listening socket until `stop_listening`."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(bound.sock, self._accept, bound)
+        self._listeners.append(bound.sock)
+
+    def stop_listening(self) -> None:
+        loop = asyncio.get_running_loop()
+        for sock in self._listeners:
+            loop.remove_reader(sock)
+        self._listeners.clear()
+
+    async def close(self) -> None:
+        """End every connection and handshake."""
+        self.stop_listening()
+        for task in list(self._handshakes):
+            task.cancel()
+        await asyncio.gather(*self._handshakes, return_exceptions=True)
+        for connection in list(self.connections.values()):
+            connection.abort()
+        await asyncio.sleep(0)  # connection_lost is called by the loop's next turn
+
+    def sweep(self, now: float) -> None:
+        """End connections whose frame never ends or that have had no allocation for too long.
+
+        Called about once a second; a timer of its own for each would cost more than this.
+        """
+        frame_limit = now - self._limits.handshake_seconds
+        idle_limit = now - self._limits.idle_seconds
+        for connection in list(self.connections.values()):
+            if connection.frame_began and connection.frame_began < frame_limit:
+                self._refuse("slow_frame")
+                connection.abort()
+            elif connection.without_allocation and connection.without_allocation < idle_limit:
+                self._refuse("idle_connection")
+                connection.close()
+
+    def opened(self, connection: Connection) -> None:
+        self.connections[connection.flow] = connection
+
+    def closed(self, connection: Connection) -> None:
+        if self.connections.get(connection.flow) is connection:
+            del self.connections[connection.flow]
+        self._release(connection.flow.client.host)
+
+    def _accept(self, bound: BoundListener) -> None:
+        for _ in range(_ACCEPT_BATCH):
+            try:
+                sock, peer = bound.sock.accept()
+            except BlockingIOError:
+                return
+            except OSError:  # out of descriptors, or gone before we came
+                self._refuse("accept_failed")
+                return
+            client = Address(peer[0], peer[1])
+            source = source_of(client.host)
+            if (
+                self._open >= self._limits.connections
+                or self._sources[source] >= self._limits.connections_per_address
+            ):
+                self._refuse("connection_quota")
+                sock.close()
+                continue
+            self._open += 1
+            self._sources[source] += 1
+            task = asyncio.create_task(self._start(sock, bound, client))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    async def _start(self, sock: socket.socket, bound: BoundListener, client: Address) -> None:
+        """Make the connection, through the TLS handshake where there is one."""
+        server = Address(sock.getsockname()[0], bound.address.port)
+        connection = Connection(self._owner, bound.transport, client, server, self._monotonic)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            secure = bound.transport is Transport.TLS
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                sock,
+                ssl=self.context if secure else None,
+                ssl_handshake_timeout=self._limits.handshake_seconds if secure else None,
+            )
+        except (OSError, ssl.SSLError, TimeoutError):
+            self._refuse("handshake_failed")
+        finally:
+            if not connection.opened:
+                with contextlib.suppress(OSError):
+                    sock.close()
+                self._release(client.host)
+
+    def _release(self, host: str) -> None:
+        source = source_of(host)
+        self._open -= 1
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]

@@ -1,0 +1,97 @@
+"""Entry of a relay process that `turn.supervisor` starts; see there for how they talk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from turn.address import Address, Family
+from turn.clock import SystemClock
+from turn.config import Limits, Listener, RelayConfig
+from turn.five_tuple import Transport
+from turn.listening import BoundListener
+from turn.node import Node, Place
+
+_REPORT_SECONDS = 1.0
+
+
+def config_from(document: dict[str, Any]) -> tuple[RelayConfig, Place]:
+    """Settings and place as the supervisor wrote them."""
+    fields = dict(document)
+    place = fields.pop("place")
+    fields["limits"] = Limits(**fields["limits"])
+    fields["listen"] = tuple(
+        Listener(Transport(item["transport"]), item["host"], item["port"])
+        for item in fields["listen"]
+    )
+    for name in ("secrets", "allowed_peers", "denied_peers"):
+        fields[name] = tuple(fields[name])
+    listeners = [
+        BoundListener(
+            Transport(item["transport"]),
+            Address(item["host"], item["port"]),
+            socket.socket(fileno=item["fd"]),
+        )
+        for item in place["listeners"]
+    ]
+    hosts = {Family(int(family)): host for family, host in place["hosts"].items()}
+    ports = range(*place["ports"])
+    nonce_key = bytes.fromhex(place["nonce_key"])
+    return RelayConfig(**fields), Place(listeners, hosts, ports, nonce_key)
+
+
+def obey(node: Node, command: dict[str, Any]) -> None:
+    """Carry out what the supervisor says."""
+    if command.get("drain"):
+        node.drain()
+    if secrets := command.get("secrets"):
+        node.rotate_secrets(tuple(secrets))
+    if command.get("reload_certificate"):
+        node.reload_certificate()
+
+
+async def run() -> None:
+    """Serve until standard input ends, which it does at the latest when the supervisor does."""
+    loop = asyncio.get_running_loop()
+    # A terminal's Ctrl-C reaches the whole process group; the supervisor decides what it means.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    reader = asyncio.StreamReader(limit=1 << 20)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    first = json.loads(await reader.readline())
+    config, place = config_from(first["config"])
+    node = Node(config, place, SystemClock(), os.urandom)
+    node.start()
+    obey(node, first)
+    reporting = asyncio.create_task(_report(node))
+    try:
+        while line := await reader.readline():
+            obey(node, json.loads(line))
+    finally:
+        reporting.cancel()
+        await node.stop()
+
+
+async def _report(node: Node) -> None:
+    while True:
+        sys.stdout.write(json.dumps({"stats": asdict(node.stats())}) + "\n")
+        sys.stdout.flush()
+        await asyncio.sleep(_REPORT_SECONDS)
+
+
+def main() -> None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        asyncio.run(run())
+    else:
+        uvloop.run(run())
+
+
+if __name__ == "__main__":
+    main()
