@@ -53,6 +53,7 @@ CODES: Final = _table(
     ("slow_reader", None, 4408),
     ("taken_over", None, 4409),
     ("store_unavailable", 503, 4503),
+    ("not_ready", 503, None),
     ("going_away", None, 1001),
     ("too_large", 413, 1009),
     ("not_found", 404, None),

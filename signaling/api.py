@@ -1,0 +1,215 @@
+"""The HTTP API, version 1. `openapi.json` beside this file describes it."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import math
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+
+from signaling.address import client_address
+from signaling.arrivals import Arrivals
+from signaling.deps import Deps
+from signaling.headers import CACHE_REVALIDATE, origin_of
+from waiting_room.errors import Refused, TokenError
+from waiting_room.invitations import OPENS_BEFORE_DEFAULT, issue, plan
+from waiting_room.links import ID_BYTES, new_id
+from waiting_room.tokens import Claims, TokenType
+
+_ROOM_TOKENS: Final = (TokenType.HOST, TokenType.CLIENT, TokenType.GUEST)
+_LONGEST_TIME: Final = 64
+
+
+class NewConsultation(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /api/v1/consultations; the bounds are waiting_room.invitations'."""
+
+    starts_at: Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_TIME)]
+    minutes: int
+    opens_before: int = OPENS_BEFORE_DEFAULT
+
+
+_decode_new: Final = msgspec.json.Decoder(NewConsultation).decode
+
+
+class Api:
+    """Handlers of /api/v1."""
+
+    def __init__(self, deps: Deps, arrivals: Arrivals) -> None:
+        self._deps = deps
+        self._arrivals = arrivals
+        self._audience = origin_of(deps.public_url)
+        self._openapi = resources.files(__package__).joinpath("openapi.json").read_bytes()
+        self._openapi_etag = '"' + hashlib.sha256(self._openapi).hexdigest()[:32] + '"'
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give what there is under /api/v1."""
+        return [
+            web.get("/api/v1/link", self.link, allow_head=False),
+            web.post("/api/v1/consultations", self.consultations),
+            web.get("/api/v1/ice-servers", self.ice_servers, allow_head=False),
+            web.get("/api/v1/openapi.json", self.openapi),
+        ]
+
+    async def link(self, request: web.Request) -> web.StreamResponse:
+        """Say what a link is good for."""
+        claims = await self._claims(request, tuple(TokenType))
+        provider = self._deps.providers.get(claims.sub)
+        return _json(
+            {
+                "role": claims.role.value,
+                "room": claims.room,
+                "provider": "" if provider is None else provider.name,
+                "opens_at": claims.opens_at * 1000,
+                "closes_at": claims.closes_at * 1000,
+                "server_time": self._now_ms(),
+            }
+        )
+
+    async def consultations(self, request: web.Request) -> web.StreamResponse:
+        """Make the two tokens of a new consultation. Nothing of it is kept."""
+        claims = await self._claims(request, (TokenType.PROVIDER,))
+        wanted = await _body(request)
+        now = self._deps.clock.wall()
+        invitation = plan(
+            provider=claims.sub,
+            epoch=claims.epoch,
+            room=self._new_id(),
+            starts_at=_seconds(wanted.starts_at, now),
+            minutes=wanted.minutes,
+            opens_before=wanted.opens_before,
+            now=now,
+        )
+        links = issue(
+            invitation,
+            self._deps.keyring.current,
+            audience=self._audience,
+            new_id=self._new_id,
+            now=now,
+        )
+        return _json(
+            {
+                "room": invitation.room,
+                "host_token": links.host_token,
+                "client_token": links.client_token,
+                "starts_at": invitation.starts_at * 1000,
+                "opens_at": invitation.opens_at * 1000,
+                "closes_at": invitation.closes_at * 1000,
+            },
+            status=201,
+        )
+
+    async def ice_servers(self, request: web.Request) -> web.StreamResponse:
+        """Give what a page needs for RTCPeerConnection."""
+        # A call under way may run on past the planned end, and its ICE be restarted.
+        claims = await self._claims(request, _ROOM_TOKENS, grace=3600)
+        # Credentials name nobody: the relay learns the digest of a random token id only.
+        digest = hashlib.sha256(f"konsil/1 relay\0{claims.jti}".encode()).digest()
+        made = self._deps.ice_servers(base64.urlsafe_b64encode(digest[:12]).decode("ascii"))
+        servers = []
+        for server in made.servers:
+            entry: dict[str, Any] = {"urls": list(server.urls)}
+            if server.username is not None:
+                entry["username"] = server.username
+            if server.credential is not None:
+                entry["credential"] = server.credential
+            servers.append(entry)
+        return _json({"ice_servers": servers, "ttl": made.ttl})
+
+    async def openapi(self, request: web.Request) -> web.StreamResponse:
+        """Give the description of this API."""
+        headers = {"Cache-Control": CACHE_REVALIDATE, "ETag": self._openapi_etag}
+        if request.headers.get("If-None-Match") == self._openapi_etag:
+            return web.Response(status=304, headers=headers)
+        return web.Response(
+            body=self._openapi, headers={**headers, "Content-Type": "application/json"}
+        )
+
+    async def _claims(
+        self, request: web.Request, allowed: tuple[TokenType, ...], grace: float = 0
+    ) -> Claims:
+        """Read the Authorization header. A bad token is answered the later the more came before.
+
+        Raises TokenError.
+        """
+        try:
+            return self._arrivals.claims_of(_bearer(request), allowed, grace)
+        except TokenError as error:
+            if error.code == "token_invalid":
+                delay = self._arrivals.throttle.failed(
+                    address_of(request, self._deps), self._deps.clock.monotonic()
+                )
+                await asyncio.sleep(delay)
+            raise
+
+    def _new_id(self) -> str:
+        return new_id(self._deps.random(ID_BYTES))
+
+    def _now_ms(self) -> int:
+        return int(self._deps.clock.wall() * 1000)
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise TokenError("token_invalid", "malformed", detail="no bearer token")
+    return token
+
+
+def address_of(request: web.Request, deps: Deps) -> str:
+    """Give whom limits apply to; see signaling.address."""
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    host = peer[0] if isinstance(peer, tuple) else ""
+    return client_address(host, request.headers.getall("X-Forwarded-For", []), deps.trusted_proxies)
+
+
+def _json(content: dict[str, Any], status: int = 200) -> web.Response:
+    return web.Response(
+        status=status,
+        body=json.dumps(content, ensure_ascii=False).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+
+
+async def _body(request: web.Request) -> NewConsultation:
+    if request.content_type != "application/json":
+        raise Refused("bad_request", "the body must be application/json")
+    raw = await request.read()
+    try:
+        return _decode_new(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        field = _field_of(error)
+        raise Refused(
+            "bad_request",
+            f"{field}: missing, unknown or not of its type" if field else "not the JSON expected",
+            {"field": field} if field else {},
+        ) from None
+
+
+def _field_of(error: Exception) -> str:
+    """The field that msgspec complains of, if it is one of ours: its texts may quote the body."""
+    text = str(error)
+    names = (f.encode_name for f in msgspec.structs.fields(NewConsultation))
+    return next((name for name in names if f"`{name}`" in text or f"$.{name}" in text), "")
+
+
+def _seconds(text: str, now: float) -> int:
+    """Read `starts_at`: ISO 8601 with an offset (RFC 3339), or "now"."""
+    if text == "now":
+        return int(now)
+    try:
+        moment = datetime.fromisoformat(text)
+        seconds = math.floor(moment.astimezone(UTC).timestamp())
+    except (ValueError, OverflowError):
+        raise _bad_start("is no ISO 8601 time") from None
+    if moment.tzinfo is None:
+        raise _bad_start("needs an offset, like 2030-01-31T14:00:00+01:00")
+    return seconds
+
+
+def _bad_start(detail: str) -> Refused:
+    return Refused("bad_request", f"starts_at {detail}", {"field": "starts_at"})

@@ -1,0 +1,163 @@
+"""Puts signaling together: HTTP, pages, WebSocket and hub of one node."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from signaling.api import Api
+from signaling.deps import Deps
+from signaling.door import AnsweredHook, Doorkeeper
+from signaling.headers import on_response_prepare, origin_of, security_headers
+from signaling.health import Health
+from signaling.hub import Hub
+from signaling.pages import Pages
+from signaling.problem import problem, problem_of
+from signaling.tasks import place_of
+from signaling.upgrade import Upgrade
+from waiting_room.errors import Refused
+
+_log = logging.getLogger(__name__)
+
+MAX_BODY: Final = 65_536
+_BACKLOG: Final = 1024
+"""Connections not yet accepted; the kernel makes further ones wait."""
+
+_HANDSHAKE_S: Final = 10.0
+_SHUTDOWN_S: Final = 1.0
+_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+
+class Server:
+    """Signaling on one node. `start`, then perhaps `drain`, then `stop`."""
+
+    def __init__(self, deps: Deps) -> None:
+        """Raises PagesError when the web files cannot be served."""
+        self.deps = deps
+        self.hub = Hub(deps, released=self._release)
+        headers = security_headers(deps.public_url)
+        self._guard_lines = "".join(f"{k}: {v}\r\n" for k, v in headers.items()).encode("latin-1")
+        self._runner = web.AppRunner(
+            _application(deps, self.hub, Pages(deps.web_root, reload=deps.reload_pages)),
+            access_log_class=AnsweredHook,
+            access_log=_log,
+            handle_signals=False,
+            shutdown_timeout=_SHUTDOWN_S,
+        )
+        self._keeper: Doorkeeper | None = None
+        self._listeners: list[asyncio.Server] = []
+
+    async def start(
+        self, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Serve on listening `sockets`."""
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None, "set up just now"
+        await self.hub.start()
+        self._keeper = Doorkeeper(
+            server,
+            headers=self._guard_lines,
+            monotonic=self.hub.monotonic,
+            wheel=self.hub.wheel,
+            rejected=self._count_rejected,
+            limit=self.deps.max_connections,
+        )
+        loop = asyncio.get_running_loop()
+        for one in sockets:
+            listener = await loop.create_server(
+                self._keeper,
+                sock=one,
+                ssl=tls,
+                backlog=_BACKLOG,
+                ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S,
+            )
+            self._listeners.append(listener)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new connections, and send everybody away with all their messages kept."""
+        for listener in self._listeners:
+            listener.close()
+        await self.hub.drain(seconds)
+
+    async def stop(self) -> None:
+        """Close everything."""
+        for listener in self._listeners:
+            listener.close()
+        await self.hub.stop()
+        await self._runner.cleanup()
+
+    def _release(self) -> None:
+        if self._keeper is not None:
+            self._keeper.leave()
+
+    def _count_rejected(self) -> None:
+        self.deps.metrics.malformed_requests += 1
+
+
+def build(deps: Deps) -> Server:
+    """Make the signaling service of one node."""
+    return Server(deps)
+
+
+def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
+    headers = security_headers(deps.public_url)
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors(deps), _same_origin(deps)])
+    app.on_response_prepare.append(on_response_prepare(headers))
+    app.router.add_routes(Api(deps, hub.arrivals).routes())
+    app.router.add_routes(Health(deps, hub).routes())
+    app.router.add_get("/ws", Upgrade(deps, hub, headers).handle, allow_head=False)
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        return pages.respond(request) or problem("not_found", "there is no such page")
+
+    app.router.add_get("/{path:.*}", page)
+    return app
+
+
+def _errors(deps: Deps) -> Middleware:
+    @web.middleware
+    async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Turn whatever goes wrong into a problem document."""
+        try:
+            return await handler(request)
+        except Refused as refused:
+            deps.metrics.refused(refused.code)
+            return problem_of(refused)
+        except web.HTTPRequestEntityTooLarge:
+            return problem("too_large", "the body is too large")
+        except web.HTTPMethodNotAllowed as error:
+            allow = {"Allow": ", ".join(sorted(error.allowed_methods))}
+            return problem("bad_request", "no such method here", status=405, headers=allow)
+        except web.HTTPNotFound:
+            return problem("not_found", "there is nothing here")
+        except web.HTTPException as error:
+            return problem("bad_request", status=error.status)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:
+            # Its text and traceback might hold what somebody sent.
+            deps.metrics.refused("internal")
+            _log.error("a request failed: %s", place_of(error))
+            return problem("internal", "a fault of ours")
+
+    return errors
+
+
+def _same_origin(deps: Deps) -> Middleware:
+    origin = origin_of(deps.public_url)
+
+    @web.middleware
+    async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse what a page of another origin sends; programs send no Origin and may come."""
+        sent = request.headers.get("Origin", origin)
+        if request.method not in _SAFE_METHODS and sent != origin:
+            raise Refused("origin_refused", "pages of other origins may not do this")
+        return await handler(request)
+
+    return same_origin

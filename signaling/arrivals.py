@@ -1,0 +1,416 @@
+"""A hello, from its token to its welcome.
+
+The quick way back needs no Redis: the same page load, on the node that still has its messages in
+memory. All others go through the session in Redis and, for one who was on another node, through
+what that node hands over.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from signaling.codes import close_code
+from signaling.courier import Courier, box_of, letters_of
+from signaling.deps import Deps
+from signaling.headers import origin_of
+from signaling.limits import AddressThrottle, AwaitingHello
+from signaling.mailbox import Letter, Mailbox, MailboxError, Resumed
+from signaling.messages import Bye, Error, Hello, Welcome, room_view
+from signaling.node import NodeLink, Note, NoteKind
+from signaling.room import Hold, Member, Room
+from signaling.rooms import Rooms
+from signaling.socket import Socket
+from waiting_room.errors import Refused, StoreUnavailable, TokenError
+from waiting_room.session import INSIDE, Join, Participant, Refusal, Role, Session
+from waiting_room.store import Changed
+from waiting_room.tokens import Claims, TokenType, verify
+
+GRACE_S: Final = 3600
+"""How long after its closing a token still brings somebody back into a call under way."""
+
+_KINDS: Final = (TokenType.HOST, TokenType.CLIENT, TokenType.GUEST)
+_BASE_BYTES: Final = 6
+_UNKNOWN_HIGHEST: Final = 2**53
+"""Any signal of one whose former ids are not known may be a repetition."""
+
+
+def participant_id(room: str, secret: str) -> str:
+    """Give the participant id of docs/protocol.md section 2."""
+    text = f"konsil/1 participant\0{room}\0{secret}"
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:16])[:22].decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A hello whose token is good."""
+
+    socket: Socket
+    claims: Claims
+    participant: str
+    role: Role
+    name: str
+    instance: str
+    last_seq: int
+    reopen: bool
+
+    def is_same_page(self, participant: Participant | None) -> bool:
+        """Whether this page load is the one last seen."""
+        return (
+            participant is not None and participant.live and participant.instance == self.instance
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A participant that is in the session now, but not yet welcomed."""
+
+    member: Member
+    before: Participant | None
+    """As the session knew it before."""
+    same_page: bool
+    was_spilled: bool
+
+
+class Arrivals:
+    """Everybody who comes to this node."""
+
+    def __init__(
+        self,
+        deps: Deps,
+        rooms: Rooms,
+        courier: Courier,
+        link: NodeLink,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
+        self._deps = deps
+        self._rooms = rooms
+        self._courier = courier
+        self._link = link
+        self._spawn = spawn
+        self._audience = origin_of(deps.public_url)
+        self._throttle = AddressThrottle()
+        self.awaiting = AwaitingHello()
+        self.draining = False
+
+    @property
+    def throttle(self) -> AddressThrottle:
+        """Delays of answers to bad tokens; the HTTP API shares them."""
+        return self._throttle
+
+    def claims_of(self, token: str, allowed: tuple[TokenType, ...], grace: float = 0) -> Claims:
+        """Give what a token says. Raises TokenError."""
+        return verify(
+            token,
+            self._deps.keyring,
+            self._deps.clock.wall(),
+            audience=self._audience,
+            epochs=self._deps.providers.epoch,
+            grace=grace,
+            allowed=allowed,
+        )
+
+    def hello(self, socket: Socket, hello: Hello) -> None:
+        """Take a hello. Its answer is welcome, or an error and a close."""
+        if self.draining:
+            socket.refuse(Error("going_away", "this node is stopping; come back at once"))
+            return
+        try:
+            claims = self.claims_of(hello.token, _KINDS, GRACE_S)
+        except TokenError as error:
+            self._refuse_token(socket, error)
+            return
+        role = Role(claims.role)
+        name = hello.name
+        if not name and role is not Role.HOST:
+            self._deps.metrics.joined("bad_name")
+            socket.send(Error("bad_name", "a name is needed", field="name"))
+            socket.carry_out(socket.connection.hello_refused(self._deps.clock.monotonic()))
+            return
+        provider = self._deps.providers.get(claims.sub)
+        arrival = Arrival(
+            socket=socket,
+            claims=claims,
+            participant=participant_id(claims.room, hello.secret),
+            role=role,
+            name=name or ("" if provider is None else provider.name),
+            instance=hello.instance,
+            last_seq=hello.last_seq,
+            reopen=hello.reopen and role is Role.HOST,
+        )
+        if not self._resume_from_memory(arrival):
+            self._spawn(self._arrive(arrival))
+
+    def _refuse_token(self, socket: Socket, error: TokenError) -> None:
+        delay = 0.0
+        if error.code == "token_invalid":
+            delay = self._throttle.failed(socket.address, self._deps.clock.monotonic())
+        if delay > 0:
+            self._spawn(self._refuse_late(socket, error, delay))
+        else:
+            self._refuse(socket, error)
+
+    async def _refuse_late(self, socket: Socket, error: TokenError, delay: float) -> None:
+        await asyncio.sleep(delay)
+        self._refuse(socket, error)
+
+    def _refuse(self, socket: Socket, refused: Refused) -> None:
+        self._deps.metrics.joined(refused.code)
+        socket.refuse(Error(code=refused.code, detail=refused.detail, **_extra(refused)))
+
+    # --- the quick way ---
+
+    def _resume_from_memory(self, arrival: Arrival) -> bool:
+        room = self._rooms.get(arrival.claims.room)
+        member = None if room is None else room.members.get(arrival.participant)
+        if room is None or member is None or room.session is None:
+            return False
+        known = room.session.find(arrival.participant)
+        if (
+            not arrival.is_same_page(known)
+            or known is None
+            or known.node != self._deps.store.node
+            or known.role is not arrival.role
+            or member.instance != arrival.instance
+            or member.hold is not Hold.HERE
+            or (self._is_closed(arrival.claims) and known.status not in INSIDE)
+        ):
+            return False
+        resumed = member.mailbox.resume(arrival.last_seq)
+        if resumed is None:
+            return False
+        self._deps.metrics.resumes["memory"] += 1
+        self._welcome(arrival, member, resumed)
+        return True
+
+    # --- the way through Redis ---
+
+    async def _arrive(self, arrival: Arrival) -> None:
+        try:
+            await self._join(arrival)
+        except Refused as refused:
+            self._refuse(arrival.socket, refused)
+
+    async def _join(self, arrival: Arrival) -> None:
+        with self._rooms.using(arrival.claims.room) as room:
+            async with room.lock:
+                if room.ended:
+                    raise Refused("room_ended", "the host has ended this consultation")
+                if not arrival.socket.is_open:
+                    return
+                entered = await self._enter(arrival, room)
+            if entered is not None:
+                await self._bring_mail(arrival, room, entered)
+
+    async def _enter(self, arrival: Arrival, room: Room) -> Entered | None:
+        """Put the participant into the session; None when it was welcomed without that."""
+        old = room.members.get(arrival.participant)
+        if old is not None and old.instance == arrival.instance:
+            member = old
+        else:
+            member = Member(
+                room, arrival.participant, arrival.role, arrival.instance, self._new_mailbox()
+            )
+        hold, fetching = member.hold, member.fetching
+        # From the change on, signals for it come here; they wait until older ones have come.
+        member.hold, member.fetching = Hold.BEHIND, True
+        room.members[arrival.participant] = member
+        try:
+            await self._courier.settled(room, arrival.participant)
+            changed = await self._change(arrival, room)
+        except BaseException as error:
+            member.hold, member.fetching = hold, fetching
+            self._courier.put_back(room, member, old)
+            if isinstance(error, StoreUnavailable) and member is old:
+                self._arrive_without_redis(arrival, old)
+                return None
+            raise
+        before = None if changed.previous is None else changed.previous.find(arrival.participant)
+        if old is not None and old is not member:
+            self._replace(old)
+        self._rooms.adopt(room, changed.session)
+        return Entered(
+            member, before, arrival.is_same_page(before), was_spilled=hold is Hold.SPILLED
+        )
+
+    def _new_mailbox(self) -> Mailbox:
+        return Mailbox(int.from_bytes(self._deps.random(_BASE_BYTES)))
+
+    async def _change(self, arrival: Arrival, room: Room) -> Changed:
+        claims, now_ms = arrival.claims, self._link.now_ms()
+
+        def create() -> Session:
+            return Session.new(claims.room, claims.sub, claims.exp * 1000, now_ms)
+
+        join = Join(
+            arrival.participant,
+            arrival.role,
+            arrival.name,
+            arrival.instance,
+            self._deps.store.node,
+        )
+        if self._is_closed(claims):
+            # A call under way may run on, and whoever was in it may come back to it.
+            session = room.session or await self._deps.store.load(claims.room)
+            known = None if session is None else session.find(arrival.participant)
+            if known is None or known.status not in INSIDE:
+                raise TokenError("token_closed", detail="past the planned end")
+        changed = await self._deps.store.change(
+            claims.room, join, now_ms, room.session, create, reopen=arrival.reopen
+        )
+        if isinstance(changed, Refusal):
+            if changed.code == "room_ended" and room.session is not None:
+                self._rooms.end(room)
+            raise Refused(changed.code, changed.detail)
+        return changed
+
+    def _is_closed(self, claims: Claims) -> bool:
+        return self._deps.clock.wall() >= claims.closes_at
+
+    def _arrive_without_redis(self, arrival: Arrival, member: Member) -> None:
+        """Redis is away, but this node knows the page: its call goes on."""
+        session = member.room.session
+        known = None if session is None else session.find(arrival.participant)
+        resumed = member.mailbox.resume(arrival.last_seq)
+        if known is None or not known.live or known.role is not arrival.role or resumed is None:
+            raise StoreUnavailable("the waiting room cannot be reached", 2.0)
+        member.hold = Hold.HERE
+        self._rooms.mark_stale(member)
+        self._deps.metrics.resumes["memory"] += 1
+        self._welcome(arrival, member, resumed)
+
+    def _replace(self, old: Member) -> None:
+        """The same participant has loaded the page anew, here or in another tab."""
+        self._rooms.forget(old)
+        if old.socket is not None:
+            old.socket.say_bye(Bye(reason="taken_over"), close_code("taken_over"))
+
+    async def _bring_mail(self, arrival: Arrival, room: Room, entered: Entered) -> None:
+        """Get what was kept for the participant elsewhere, and welcome it."""
+        member, before = entered.member, entered.before
+        letters: list[Letter] = []
+        resumed: Resumed | None = None
+        if before is not None:
+            handed = None
+            if before.node is not None and before.node != self._deps.store.node:
+                handed = await self._link.ask_handover(
+                    before.node, room.id, arrival.participant, arrival.instance
+                )
+            entries: list[bytes] = []
+            try:
+                entries = await self._deps.store.take(room.id, arrival.participant)
+            except StoreUnavailable:
+                self._rooms.mark_stale(member)
+            spilled = box_of(entries)
+            outcome = "lost"
+            if entered.same_page:
+                resumed, outcome = self._resume(arrival, member, handed, spilled)
+            if resumed is not None or not entered.same_page:
+                letters = letters_of(handed.letters if handed else ()) + letters_of(entries)
+            if entered.same_page and before.status in INSIDE:
+                self._deps.metrics.resumes[outcome] += 1
+                if resumed is None or (entered.was_spilled and spilled is None):
+                    # What came for it meanwhile may be lost with what was kept.
+                    self._ask_again(room, arrival.participant)
+        if room.members.get(arrival.participant) is not member or not arrival.socket.is_open:
+            self._gone_meanwhile(arrival, room, member, letters)
+            return
+        if entered.same_page and resumed is None:
+            member.mailbox = self._new_mailbox()
+            member.highest = _UNKNOWN_HIGHEST
+        member.fetching = False
+        self._welcome(arrival, member, resumed)
+        self._courier.deliver(member, letters)
+
+    def _resume(
+        self, arrival: Arrival, member: Member, handed: Note | None, spilled: bytes | None
+    ) -> tuple[Resumed | None, str]:
+        """Find the mailbox that continues after the page's `last_seq`."""
+        resumed = member.mailbox.resume(arrival.last_seq)
+        if resumed is not None:
+            return resumed, "memory"
+        boxes = ((handed.box if handed else None, "handover"), (spilled, "spilled"))
+        for box, outcome in boxes:
+            if box is None:
+                continue
+            with contextlib.suppress(MailboxError):
+                mailbox = Mailbox.load(box)
+                resumed = mailbox.resume(arrival.last_seq)
+                if resumed is not None:
+                    member.mailbox = mailbox
+                    return resumed, outcome
+        return None, "lost"
+
+    def _ask_again(self, room: Room, participant: str) -> None:
+        self._courier.ask_again(room, participant)
+        if room.session is not None:
+            for node in room.session.nodes - {self._deps.store.node}:
+                self._link.tell(node, room.id, Note(NoteKind.AGAIN, participant))
+
+    def _gone_meanwhile(
+        self, arrival: Arrival, room: Room, member: Member, letters: list[Letter]
+    ) -> None:
+        member.fetching = False
+        if room.members.get(arrival.participant) is not member:
+            self._courier.post_on(member, letters)
+            arrival.socket.say_bye(Bye(reason="taken_over"), close_code("taken_over"))
+            return
+        self._courier.deliver(member, letters)
+        if not member.connected:
+            self._rooms.lost(member)
+
+    # --- both ways ---
+
+    def _welcome(self, arrival: Arrival, member: Member, resumed: Resumed | None) -> None:
+        now = self._deps.clock.monotonic()
+        socket, old = arrival.socket, member.socket
+        if old is not None and old is not socket:
+            old.member = None
+            old.say_bye(Bye(reason="taken_over"), close_code("taken_over"))
+        self._rooms.found(member)
+        member.socket = socket
+        socket.member = member
+        socket.connection.joined(now)
+        self.said_hello(socket)
+        view = member.room.view(member)
+        assert view is not None, "a member is part of the session"
+        claims = arrival.claims
+        provider = self._deps.providers.get(claims.sub)
+        socket.send(
+            Welcome(
+                participant=arrival.participant,
+                role=arrival.role.value,
+                resumed=resumed is not None,
+                seq=member.mailbox.seq,
+                server_time=self._link.now_ms(),
+                opens_at=claims.opens_at * 1000,
+                closes_at=claims.closes_at * 1000,
+                provider="" if provider is None else provider.name,
+                ice_transport_policy=self._deps.ice_transport_policy,
+                media_topology=self._deps.media_topology,
+                room=room_view(view),
+            )
+        )
+        self._deps.metrics.joined()
+        if resumed is not None:
+            for text in resumed.missed:
+                socket.send_text(text)
+            self._courier.confirm(member, resumed.taken)
+
+    def said_hello(self, socket: Socket) -> None:
+        """A socket need not be counted among those who have not said hello any more."""
+        if socket.address:
+            self.awaiting.leave(socket.address)
+            socket.address = ""
+
+
+def _extra(refused: Refused) -> dict[str, Any]:
+    """Members of an error message that `refused` fills."""
+    return {
+        name: value
+        for name, value in refused.extra.items()
+        if name in ("reason", "opens_at", "retry_after")
+    }

@@ -1,0 +1,135 @@
+"""What a page may ask for besides signals, one after the other for each room.
+
+Who may do what is the session's business (waiting_room.session); here a message becomes an event,
+and what comes of it an answer.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from signaling import messages
+from signaling.messages import ClientMessage, Error, Ok
+from signaling.metrics import Metrics
+from signaling.node import NodeLink
+from signaling.room import MAX_COMMANDS, Member
+from signaling.rooms import Rooms
+from signaling.socket import Socket
+from waiting_room import session
+from waiting_room.errors import Refused
+from waiting_room.session import Refusal
+from waiting_room.store import Changed, SessionStore
+
+Command = (
+    messages.Admit
+    | messages.Decline
+    | messages.BackToWaiting
+    | messages.Remove
+    | messages.Lock
+    | messages.End
+    | messages.Leave
+    | messages.Connected
+)
+
+_SLOW_DOWN_S: Final = 1.0
+
+
+def event_of(member: Member, command: Command) -> session.Event:
+    """Give what `command`, said by `member`, is in the life of the session."""
+    match command:
+        case messages.Admit(participant=who):
+            return session.Admit(member.id, who)
+        case messages.Decline(participant=who):
+            return session.Decline(member.id, who)
+        case messages.BackToWaiting(participant=who):
+            return session.BackToWaiting(member.id, who)
+        case messages.Remove(participant=who):
+            return session.Remove(member.id, who)
+        case messages.Lock(locked=locked):
+            return session.Lock(member.id) if locked else session.Unlock(member.id)
+        case messages.End():
+            return session.End(member.id)
+        case messages.Leave():
+            return session.Leave(member.id)
+        case messages.Connected():
+            return session.EnterCall(member.id)
+
+
+class Commands:
+    """The commands of the members of this node."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        rooms: Rooms,
+        link: NodeLink,
+        metrics: Metrics,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
+        self._store = store
+        self._rooms = rooms
+        self._link = link
+        self._metrics = metrics
+        self._spawn = spawn
+
+    def receive(self, socket: Socket, member: Member, message: ClientMessage) -> None:
+        """Carry out a command when those before it have been."""
+        assert isinstance(message, Command), "hello, signal, ack and ping are handled elsewhere"
+        if member.commands >= MAX_COMMANDS:
+            detail = "too many commands wait already"
+            self._tell(socket, Error("slow_down", detail, id=message.id, retry_after=_SLOW_DOWN_S))
+            return
+        member.commands += 1
+        self._spawn(self._run(socket, member, message))
+
+    async def _run(self, socket: Socket, member: Member, command: Command) -> None:
+        try:
+            await self._carry_out(socket, member, command)
+        except Refused as refused:
+            retry_after = refused.extra.get("retry_after")
+            error = Error(refused.code, refused.detail, id=command.id)
+            if isinstance(retry_after, int | float):
+                error = Error(
+                    refused.code, refused.detail, id=command.id, retry_after=float(retry_after)
+                )
+            self._tell(_present(socket, member), error)
+        finally:
+            member.commands -= 1
+
+    async def _carry_out(self, socket: Socket, member: Member, command: Command) -> None:
+        with self._rooms.using(member.room.id) as room:
+            async with room.lock:
+                if room is not member.room or room.ended:
+                    raise Refused("room_ended", "the consultation has ended")
+                if room.members.get(member.id) is not member:
+                    raise Refused("not_allowed", "no longer part of this consultation")
+                event = event_of(member, command)
+                now_ms = self._link.now_ms()
+                if isinstance(event, session.End):
+                    outcome = await self._store.end(room.id, event, now_ms, room.session)
+                else:
+                    outcome = await self._store.change(room.id, event, now_ms, room.session)
+                self._settle(socket, member, command, outcome)
+
+    def _settle(
+        self, socket: Socket, member: Member, command: Command, outcome: Changed | Refusal
+    ) -> None:
+        room = member.room
+        if isinstance(outcome, Refusal):
+            if outcome.code == "room_ended":
+                self._rooms.end(room)
+            raise Refused(outcome.code, outcome.detail)
+        _present(socket, member).send(Ok(id=command.id))
+        if isinstance(command, messages.End):
+            self._rooms.end(room)
+        else:
+            self._rooms.adopt(room, outcome.session)
+
+    def _tell(self, socket: Socket, error: Error) -> None:
+        self._metrics.refused(error.code)
+        socket.send(error)
+
+
+def _present(socket: Socket, member: Member) -> Socket:
+    """The socket on which the page that gave a command is to be found now."""
+    return socket if socket.is_open or member.socket is None else member.socket

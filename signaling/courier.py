@@ -1,0 +1,366 @@
+"""Signals on their way: numbered and sent at once on this node, through Redis to anywhere else.
+
+Towards one recipient the signals of one sender never overtake one another: where one has to be
+refused, so are all behind it until the sender comes with it again (docs/protocol.md section 5).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, NamedTuple
+
+from signaling.codes import GOING_AWAY
+from signaling.mailbox import Letter, MailboxError, Taken
+from signaling.messages import Bye, Delivered, Error, Signal
+from signaling.metrics import Metrics
+from signaling.node import NodeLink, Note, NoteKind
+from signaling.room import MAX_BACKLOG, Hold, Member, Room
+from signaling.socket import Socket
+from waiting_room.errors import StoreUnavailable
+from waiting_room.store import Posted, SessionStore
+
+MAX_OUTGOING: Final = 1024
+"""Signals of a room on their way to Redis; one more is told `slow_down`."""
+
+_BATCH: Final = 64
+_LETTER: Final = b"L"
+_BOX: Final = b"B"
+
+_NOT_INSIDE = "only those who were admitted may exchange signals"
+_UNKNOWN = "nobody of that id is in this call"
+_BUSY = "too much is on its way already; send again from here on, in order"
+_LATER = "send again from here on, in order"
+
+
+class _Going(NamedTuple):
+    sender: Member
+    recipient: str
+    letter: Letter
+
+
+class Outgoing:
+    """Signals of one room that Redis is to carry."""
+
+    __slots__ = ("batch", "queue", "task")
+
+    def __init__(self) -> None:
+        self.queue: deque[_Going] = deque()
+        self.batch: list[_Going] = []
+        """Those of which Redis is being told right now."""
+        self.task: asyncio.Task[None] | None = None
+
+    def holds(self, recipient: str) -> bool:
+        """Whether something for `recipient` has not yet reached Redis."""
+        return any(going.recipient == recipient for going in (*self.batch, *self.queue))
+
+
+class Courier:
+    """The signals of one node."""
+
+    def __init__(
+        self,
+        *,
+        store: SessionStore,
+        link: NodeLink,
+        metrics: Metrics,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        suspect: Callable[[], None],
+        mark_stale: Callable[[Member], None],
+    ) -> None:
+        """`suspect` is called when Redis seems to have lost a session that goes on here,
+        `mark_stale` for a member whose mail is to be fetched when Redis answers again."""
+        self._store = store
+        self._link = link
+        self._spawn = spawn
+        self._suspect = suspect
+        self._mark_stale = mark_stale
+        self._passed = metrics.signals
+
+    # --- from a page ---
+
+    def signal(self, socket: Socket, member: Member, message: Signal) -> None:
+        """Pass one signal on, or say why not. Between two members of this node: no waiting."""
+        room = member.room
+        to = message.to
+        if member.id not in room.inside or to not in room.inside or to == member.id:
+            _refuse(socket, message.id, *self._why_not(member, to))
+            return
+        if member.refused is not None and member.must_refuse(to, message.id):
+            socket.carry_out(socket.connection.mailbox_full(message.id))
+            return
+        target = room.members.get(to)
+        if target is None or target.hold is Hold.SPILLED:
+            self._send_out(socket, member, message)
+            return
+        if target.hold is Hold.BEHIND:
+            self._hold_back(socket, member, target, message)
+            return
+        if message.id > member.highest:
+            member.highest = message.id
+            if member.unconfirmed is None:
+                member.unconfirmed = {}
+            member.unconfirmed[to] = message.id
+        elif message.id and target.mailbox.holds(member.id, member.instance, message.id):
+            return  # sent again after a reconnect, and still on its way
+        text = target.mailbox.post(member.id, member.instance, message.id, message.data)
+        if text is None:
+            socket.carry_out(socket.connection.mailbox_full(message.id))
+            return
+        if socket.connection.full:
+            socket.connection.signal_taken()
+        if target.socket is not None:
+            target.socket.send_text(text)
+        self._passed["local"] += 1
+
+    def acknowledge(self, member: Member, seq: int) -> None:
+        """The page has taken everything up to `seq`."""
+        self.confirm(member, member.mailbox.ack(seq))
+        if member.hold is Hold.BEHIND:
+            self.advance(member)
+
+    def confirm(self, recipient: Member, taken: Iterable[Taken]) -> None:
+        """Tell the senders of what `recipient` has taken."""
+        room = recipient.room
+        for one in taken:
+            if self.delivered(room, recipient.id, one) or room.session is None:
+                continue
+            sender = room.session.find(one.sender)
+            if sender is not None and sender.node not in (None, self._store.node):
+                self._link.tell(sender.node, room.id, Note(NoteKind.TAKEN, recipient.id, taken=one))
+
+    def delivered(self, room: Room, recipient: str, taken: Taken) -> bool:
+        """Tell a sender on this node that `recipient` has taken its signals; False: not here."""
+        sender = room.members.get(taken.sender)
+        if sender is None or sender.instance != taken.instance:
+            return False
+        if sender.unconfirmed and sender.unconfirmed.get(recipient, taken.id + 1) <= taken.id:
+            del sender.unconfirmed[recipient]
+            sender.unconfirmed = sender.unconfirmed or None
+        if sender.socket is not None:
+            sender.socket.send(Delivered(to=recipient, id=taken.id))
+        return True
+
+    def ask_again(self, room: Room, recipient: str) -> None:
+        """Signals for `recipient` were lost: have the pages here that sent some send them again.
+
+        A page does that after a reconnect, so it is asked to reconnect; its call goes on.
+        """
+        for member in list(room.members.values()):
+            if member.unconfirmed and member.unconfirmed.pop(recipient, None) is not None:
+                member.unconfirmed = member.unconfirmed or None
+                if member.socket is not None:
+                    member.socket.say_bye(Bye(reason="going_away"), GOING_AWAY)
+
+    # --- to Redis ---
+
+    def _send_out(self, socket: Socket, member: Member, message: Signal) -> None:
+        room = member.room
+        if room.outgoing is None:
+            room.outgoing = Outgoing()
+        out = room.outgoing
+        if len(out.queue) >= MAX_OUTGOING:
+            member.refuse_from(message.to, message.id)
+            socket.carry_out(socket.connection.mailbox_full(message.id))
+            return
+        letter = Letter(member.id, member.instance, message.id, message.data)
+        out.queue.append(_Going(member, message.to, letter))
+        member.note_sent(message.to, message.id)
+        if out.task is None:
+            out.task = self._spawn(self._carry(room, out))
+
+    async def _carry(self, room: Room, out: Outgoing) -> None:
+        try:
+            while out.queue:
+                recipient = out.queue[0].recipient
+                while out.queue and out.queue[0].recipient == recipient and len(out.batch) < _BATCH:
+                    out.batch.append(out.queue.popleft())
+                entries = [entry_of(going.letter) for going in out.batch]
+                try:
+                    posted = await self._store.post(room.id, recipient, entries)
+                except StoreUnavailable as error:
+                    self._give_back(out, "store_unavailable", error.retry_after)
+                else:
+                    if posted is Posted.STORED:
+                        self._passed["remote"] += len(out.batch)
+                    elif posted is Posted.FULL:
+                        self._give_back(out, "slow_down", 1.0)
+                    elif recipient in room.inside:  # so Redis has lost the session, or we hear late
+                        self._suspect()
+                        self._give_back(out, "store_unavailable", 1.0)
+                    else:
+                        self._give_back(out, "unknown_participant", None)
+                out.batch.clear()
+        finally:
+            out.batch.clear()
+            out.task = None
+
+    def _give_back(self, out: Outgoing, code: str, retry_after: float | None) -> None:
+        """Refuse the batch, and what the same senders have sent to the same recipient since."""
+        senders = {going.sender for going in out.batch}
+        recipient = out.batch[0].recipient
+        behind = [g for g in out.queue if g.recipient == recipient and g.sender in senders]
+        out.queue = deque(
+            g for g in out.queue if g.recipient != recipient or g.sender not in senders
+        )
+        for going in (*out.batch, *behind):
+            if code != "unknown_participant":  # else there is nothing to come again
+                going.sender.refuse_from(recipient, going.letter.id)
+            if going.sender.socket is not None:
+                _refuse(going.sender.socket, going.letter.id, code, _LATER, retry_after)
+
+    async def settled(self, room: Room, recipient: str) -> None:
+        """Wait until nothing for `recipient` is between here and Redis."""
+        out = room.outgoing
+        while out is not None and out.task is not None and out.holds(recipient):
+            await asyncio.wait({out.task})
+
+    async def spill(self, member: Member) -> None:
+        """Put the mailbox of one who is away into Redis, for whichever node it comes back to.
+
+        Raises StoreUnavailable; then everything stays in memory.
+        """
+        member.hold = Hold.SPILLED
+        try:
+            box = _BOX + member.mailbox.dump()
+            posted = await self._store.post(member.room.id, member.id, [box])
+        except StoreUnavailable:
+            self.unspill(member)
+            raise
+        if posted is not Posted.STORED:
+            self.unspill(member)
+            self._suspect()
+            raise StoreUnavailable("Redis takes no mail for one who should be known there")
+
+    def unspill(self, member: Member) -> None:
+        """What is in memory counts after all."""
+        if member.hold is Hold.SPILLED:
+            member.hold = Hold.HERE
+
+    # --- from Redis ---
+
+    def fetch(self, member: Member) -> None:
+        """There is mail for `member`: get it, as soon as there is room for it."""
+        if member.hold is not Hold.SPILLED:
+            member.mail_due = True
+            self.advance(member)
+
+    async def _fetch(self, member: Member) -> None:
+        room = member.room
+        letters: list[Letter] = []
+        try:
+            letters = letters_of(await self._store.take(room.id, member.id))
+        except StoreUnavailable:
+            self._mark_stale(member)
+        finally:
+            member.fetching = False
+        if room.members.get(member.id) is member:
+            self.deliver(member, letters)
+        else:
+            self.post_on(member, letters)
+
+    def deliver(self, member: Member, letters: Iterable[Letter]) -> None:
+        """Letters have come for `member`; they go before what was held back meanwhile."""
+        member.backlog = deque([*letters, *(member.backlog or ())])
+        self.advance(member)
+
+    def post_on(self, member: Member, letters: list[Letter]) -> None:
+        """`member` has moved to another node while its mail came here: send it after."""
+        room = member.room
+        if room.outgoing is None:
+            room.outgoing = Outgoing()
+        for letter in letters:
+            sender = room.members.get(letter.sender, member)
+            room.outgoing.queue.append(_Going(sender, member.id, letter))
+        if room.outgoing.task is None and letters:
+            room.outgoing.task = self._spawn(self._carry(room, room.outgoing))
+
+    def put_back(self, room: Room, member: Member, old: Member | None) -> None:
+        """`member` was to take the place of `old` (perhaps itself), and now does not."""
+        held_back = list(member.backlog or ())
+        member.backlog = None
+        if old is None:
+            del room.members[member.id]
+            return
+        room.members[old.id] = old
+        if old.hold is Hold.SPILLED:
+            self.post_on(old, held_back)
+        else:
+            self.deliver(old, held_back)
+
+    def advance(self, member: Member) -> None:
+        """Move what was held back into the mailbox as far as it goes, and what is to come next."""
+        backlog = member.backlog
+        while backlog:
+            letter = backlog[0]
+            if not letter.id or not member.mailbox.holds(letter.sender, letter.instance, letter.id):
+                text = member.mailbox.post(letter.sender, letter.instance, letter.id, letter.data)
+                if text is None:
+                    break  # full: the next acknowledgement makes room
+                if member.socket is not None:
+                    member.socket.send_text(text)
+            backlog.popleft()
+        if member.hold is Hold.SPILLED:
+            return
+        if backlog or member.fetching:
+            member.hold = Hold.BEHIND
+        elif member.mail_due:
+            member.mail_due = False
+            member.fetching = True
+            member.hold = Hold.BEHIND
+            self._spawn(self._fetch(member))
+        else:
+            member.backlog = None
+            member.hold = Hold.HERE
+
+    def _hold_back(self, socket: Socket, member: Member, target: Member, message: Signal) -> None:
+        if target.backlog is None:
+            target.backlog = deque()
+        if len(target.backlog) >= 2 * MAX_BACKLOG:
+            member.refuse_from(target.id, message.id)
+            socket.carry_out(socket.connection.mailbox_full(message.id))
+            return
+        target.backlog.append(Letter(member.id, member.instance, message.id, message.data))
+        member.note_sent(target.id, message.id)
+
+    def _why_not(self, member: Member, to: str) -> tuple[str, str]:
+        session = member.room.session
+        if member.id not in member.room.inside:
+            return "not_allowed", _NOT_INSIDE
+        if session is None or session.find(to) is None:
+            return "unknown_participant", _UNKNOWN
+        return "not_allowed", _NOT_INSIDE
+
+
+def _refuse(
+    socket: Socket, signal_id: int, code: str, detail: str, retry_after: float | None = None
+) -> None:
+    error = Error(code=code, detail=detail, id=signal_id)
+    if retry_after is not None:
+        error = Error(code=code, detail=detail, id=signal_id, retry_after=retry_after)
+    socket.send(error)
+
+
+def entry_of(letter: Letter) -> bytes:
+    """Give the entry of a mailbox in Redis that holds `letter`."""
+    return _LETTER + letter.encode()
+
+
+def letters_of(entries: Iterable[bytes]) -> list[Letter]:
+    """The letters among the entries of a mailbox in Redis, in order; what is broken is left out."""
+    letters = []
+    for entry in entries:
+        if entry[:1] == _LETTER:
+            try:
+                letters.append(Letter.decode(entry[1:]))
+            except MailboxError:
+                continue
+    return letters
+
+
+def box_of(entries: Iterable[bytes]) -> bytes | None:
+    """The last spilled mailbox among the entries, None when there is none."""
+    box = None
+    for entry in entries:
+        if entry[:1] == _BOX:
+            box = entry[1:]
+    return box

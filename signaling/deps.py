@@ -1,0 +1,55 @@
+"""What signaling is given by whoever puts the services together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from signaling.address import Network
+from signaling.door import MAX_CONNECTIONS
+from signaling.metrics import Metrics
+from signaling.node import Clock
+from waiting_room.keys import KeyRing
+from waiting_room.providers import Providers
+from waiting_room.store import SessionStore
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """One entry of RTCConfiguration.iceServers."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IceServers:
+    """What a page connects with; good for `ttl` seconds."""
+
+    servers: tuple[IceServer, ...]
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """Everything that signaling does not make itself."""
+
+    store: SessionStore
+    keyring: KeyRing
+    providers: Providers
+    metrics: Metrics
+    clock: Clock
+    random: Callable[[int], bytes]
+    """Gives that many unpredictable bytes."""
+    public_url: str
+    web_root: Path
+    ice_servers: Callable[[str], IceServers]
+    """Makes the ICE servers of one participant out of an opaque id of theirs."""
+    ready: Callable[[], Sequence[str]] = tuple
+    """Names what else is not ready to serve ("relay"), nothing when all is well."""
+    ice_transport_policy: Literal["all", "relay"] = "all"
+    media_topology: Literal["auto", "p2p", "sfu"] = "auto"
+    trusted_proxies: tuple[Network, ...] = ()
+    reload_pages: bool = False
+    max_connections: int = MAX_CONNECTIONS

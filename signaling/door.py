@@ -1,0 +1,183 @@
+"""The first protocol of every accepted TCP connection: the guard, and the HTTP server behind it.
+
+    bytes -> RequestGuard -> aiohttp's RequestHandler -> (GET /ws) -> Socket
+
+aiohttp's part is made when the first whole request is there, so half requests cost little, and is
+let go when the connection becomes a WebSocket: nothing of it stays with the thousands that wait.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, cast
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
+from signaling.guard import Forward, Output, Reject, RequestGuard
+from signaling.wheel import Wheel
+
+MAX_CONNECTIONS: Final = 20_000
+"""TCP connections of a node, WebSockets included. One more is closed as soon as it is accepted."""
+
+_LOOK_AGAIN_S = 2.0
+
+
+class Doorkeeper:
+    """Makes a Door for each connection and counts them; the protocol factory of the listener."""
+
+    def __init__(
+        self,
+        server: web.Server,
+        *,
+        headers: bytes,
+        monotonic: Callable[[], float],
+        wheel: Wheel,
+        rejected: Callable[[], None],
+        limit: int = MAX_CONNECTIONS,
+    ) -> None:
+        """`headers`: lines for the guard's own answers; `rejected` is called for each of them."""
+        self.server = server
+        self.headers = headers
+        self.monotonic = monotonic
+        self.wheel = wheel
+        self.rejected = rejected
+        self.limit = limit
+        self.open = 0
+
+    def __call__(self) -> "Door":
+        return Door(self)
+
+    def leave(self) -> None:
+        """A connection has closed that had been upgraded: its place is free again."""
+        self.open -= 1
+
+
+class Door(asyncio.Protocol):
+    """One connection while it speaks HTTP."""
+
+    __slots__ = ("_guard", "_handler", "_keeper", "_transport")
+
+    def __init__(self, keeper: Doorkeeper) -> None:
+        self._keeper = keeper
+        self._guard: RequestGuard | None = None
+        self._handler: web.RequestHandler | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        keeper = self._keeper
+        self._transport = cast(asyncio.Transport, transport)
+        keeper.open += 1
+        if keeper.open > keeper.limit:
+            self._transport.abort()
+            return
+        now = keeper.monotonic()
+        self._guard = RequestGuard(now, keeper.headers)
+        keeper.wheel.add(self, now + _LOOK_AGAIN_S)
+
+    def data_received(self, data: bytes) -> None:
+        if self._guard is not None:
+            self._carry_out(self._guard.receive_data(data, self._keeper.monotonic()))
+
+    def answered(self) -> None:
+        """The HTTP server has written a whole response."""
+        if self._guard is not None:
+            self._carry_out(self._guard.answered(self._keeper.monotonic()))
+
+    def handle_timer(self, now: float) -> float | None:
+        """Close a connection that is too slow; see RequestGuard."""
+        guard = self._guard
+        if guard is None or not self._carry_out(guard.handle_timer(now)):
+            return None
+        deadline = guard.next_timeout()
+        # The first byte of the next request brings the deadline forward: look more often.
+        return now + _LOOK_AGAIN_S if deadline is None else min(deadline, now + _LOOK_AGAIN_S)
+
+    def upgrade(self, protocol: asyncio.Protocol, response: bytes) -> None:
+        """Write `response` (101) and hand the connection over to `protocol`.
+
+        The HTTP handler sees its connection as lost. `connection_made` of `protocol` is called
+        with the transport, then its `data_received` with bytes that came early. Its end must be
+        told to `Doorkeeper.leave`.
+        """
+        guard, transport = self._guard, self._transport
+        if guard is None or transport is None:
+            raise ConnectionResetError("the connection closed before it was upgraded")
+        early = guard.upgraded()
+        self._guard = None
+        self._transport = None
+        transport.write(response)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if self._handler is not None:
+            self._handler.transport = None  # so that its end does not close the connection
+            self._handler.connection_lost(None)
+            self._handler = None
+        if early:
+            protocol.data_received(early)
+
+    def eof_received(self) -> bool | None:
+        """Close at the client's end of stream: nobody half-closes and waits for HTTP."""
+        return None
+
+    def pause_writing(self) -> None:
+        """Backpressure for the HTTP handler."""
+        if self._handler is not None:
+            self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The end of it."""
+        if self._handler is not None:
+            self._handler.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._keeper.open -= 1
+        self._guard = None
+        self._transport = None
+        if self._handler is not None:
+            self._handler.connection_lost(exc)
+            self._handler = None
+
+    def _carry_out(self, outputs: list[Output]) -> bool:
+        """Do what the guard has decided; False when that is the end."""
+        for output in outputs:
+            transport = self._transport
+            if transport is None or transport.is_closing():
+                return False
+            if isinstance(output, Forward):
+                if self._handler is None:
+                    self._handler = self._keeper.server()
+                    self._handler.connection_made(transport)
+                self._handler.data_received(output.data)
+            else:
+                if isinstance(output, Reject):
+                    self._keeper.rejected()
+                    transport.write(output.data)
+                self._guard = None
+                transport.close()
+                return False
+        return True
+
+
+class AnsweredHook(AbstractAccessLogger):
+    """aiohttp's hook at the end of each response. Nothing is logged: an access log would hold
+    addresses."""
+
+    @property
+    def enabled(self) -> bool:
+        return True
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Tell the door that the next request may come in."""
+        transport = request.transport
+        if transport is None:
+            return
+        door = transport.get_protocol()
+        if isinstance(door, Door):
+            door.answered()
+
+
+def door_of(request: web.BaseRequest) -> Door | None:
+    """Give the door that `request` came through; None when the connection is gone."""
+    transport = request.transport
+    door = None if transport is None else transport.get_protocol()
+    return door if isinstance(door, Door) else None

@@ -1,0 +1,151 @@
+"""The web pages, served from memory.
+
+All files are read once at the start, so no request ever names a path that reaches the disk: what is
+not in the table does not exist. Top-level `NAME.html` is the page `/NAME` (`index.html` is `/`);
+files in folders below are `/static/FOLDER/…`. Nothing else is served.
+"""
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from aiohttp import web
+
+from signaling.headers import CACHE_NEVER, CACHE_REVALIDATE
+
+MAX_FILE_BYTES = 2 * 1024 * 1024
+MAX_TOTAL_BYTES = 16 * 1024 * 1024
+"""Bounds of one file and of all together; beyond them the server does not start."""
+
+_CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wav": "audio/wav",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
+_WORTH_PACKING = frozenset({".css", ".html", ".js", ".json", ".mjs", ".svg", ".txt"})
+
+
+class PagesError(Exception):
+    """The web files cannot be served; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One file as it goes over the wire."""
+
+    path: Path
+    modified_ns: int
+    body: bytes
+    packed: bytes | None
+    etag: str
+    content_type: str
+    cache_control: str
+
+
+def _read(path: Path) -> Page:
+    modified_ns = path.stat().st_mtime_ns
+    body = path.read_bytes()
+    if len(body) > MAX_FILE_BYTES:
+        raise PagesError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+    packed = None
+    if path.suffix in _WORTH_PACKING:
+        smaller = gzip.compress(body, 9, mtime=0)
+        packed = smaller if len(smaller) < len(body) else None
+    return Page(
+        path=path,
+        modified_ns=modified_ns,
+        body=body,
+        packed=packed,
+        etag='"' + hashlib.sha256(body).hexdigest()[:32] + '"',
+        content_type=_CONTENT_TYPES[path.suffix],
+        cache_control=CACHE_NEVER if path.suffix == ".html" else CACHE_REVALIDATE,
+    )
+
+
+def _url_of(name: PurePosixPath) -> str:
+    if len(name.parts) > 1:
+        return f"/static/{name}"
+    return "/" if name.stem == "index" else f"/{name.stem}"
+
+
+class Pages:
+    """The table of everything under `root` that a browser may fetch."""
+
+    def __init__(self, root: Path, *, reload: bool = False) -> None:
+        """Read all files below `root`; with `reload`, look at each again when it is asked for.
+
+        Raises PagesError when they exceed the bounds.
+        """
+        self._reload = reload
+        self._pages: dict[str, Page] = {}
+        total = 0
+        for path in sorted(root.rglob("*")):
+            name = PurePosixPath(path.relative_to(root).as_posix())
+            is_page = len(name.parts) == 1 and path.suffix == ".html"
+            is_static = len(name.parts) > 1 and path.suffix in _CONTENT_TYPES
+            if any(part.startswith((".", "_")) for part in name.parts):
+                continue
+            if not (is_page or is_static) or not path.is_file():
+                continue
+            page = _read(path)
+            total += len(page.body)
+            if total > MAX_TOTAL_BYTES:
+                raise PagesError(f"the files below {root} exceed {MAX_TOTAL_BYTES} bytes")
+            self._pages[_url_of(name)] = page
+
+    def urls(self) -> list[str]:
+        """Give every path that is served."""
+        return list(self._pages)
+
+    def _page(self, url: str) -> Page | None:
+        page = self._pages.get(url)
+        if page is None or not self._reload:
+            return page
+        try:
+            if page.path.stat().st_mtime_ns != page.modified_ns:
+                page = self._pages[url] = _read(page.path)
+        except OSError:
+            return page  # being rewritten by an editor: the last whole one will do
+        return page
+
+    def respond(self, request: web.Request) -> web.Response | None:
+        """Answer GET or HEAD for a known path, conditionally (RFC 9110 section 13); else None."""
+        page = self._page(request.path)
+        if page is None:
+            return None
+        headers = {
+            "Content-Type": page.content_type,
+            "Cache-Control": page.cache_control,
+            "ETag": page.etag,
+        }
+        if page.packed is not None:
+            headers["Vary"] = "Accept-Encoding"
+        known = request.headers.get("If-None-Match", "")
+        if page.etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
+            return web.Response(status=304, headers=headers)
+        body = page.body
+        if page.packed is not None and _takes_gzip(request.headers.get("Accept-Encoding", "")):
+            headers["Content-Encoding"] = "gzip"
+            body = page.packed
+        return web.Response(body=body, headers=headers)
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    for item in accept_encoding.split(","):
+        coding, _, weight = item.replace(" ", "").lower().partition(";q=")
+        if coding == "gzip":
+            return weight not in ("0", "0.0", "0.00", "0.000")
+    return False

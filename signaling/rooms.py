@@ -1,0 +1,112 @@
+"""The rooms of this node, and who in them is here, away for a while, or gone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from signaling.codes import close_code
+from signaling.messages import Bye
+from signaling.node import Clock
+from signaling.room import Hold, Member, Room
+from waiting_room.session import Session
+
+
+class Rooms:
+    """Bounded by what is connected: a room lives as long as it has members, and the session's own
+    bounds (105 people) hold for each."""
+
+    def __init__(self, clock: Clock, node: str) -> None:
+        self._clock = clock
+        self._node = node
+        self._rooms: dict[str, Room] = {}
+        self.away: dict[Member, None] = {}
+        """Members without a socket, in the order in which they lost it."""
+        self.stale: dict[Member, None] = {}
+        """Members of whom Redis has to be told, or has to be asked for mail."""
+
+    def __iter__(self) -> Iterator[Room]:
+        return iter(list(self._rooms.values()))
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def get(self, room: str) -> Room | None:
+        """Give a room that is held here."""
+        return self._rooms.get(room)
+
+    @contextmanager
+    def using(self, room: str) -> Iterator[Room]:
+        """A room, made if it is not held here; it is not forgotten while it is in use."""
+        found = self._rooms.get(room)
+        if found is None:
+            found = self._rooms[room] = Room(room)
+        found.users += 1
+        try:
+            yield found
+        finally:
+            found.users -= 1
+            self._close_if_empty(found)
+
+    def _close_if_empty(self, room: Room) -> None:
+        if not room.members and not room.users and self._rooms.get(room.id) is room:
+            del self._rooms[room.id]
+
+    def adopt(self, room: Room, session: Session) -> None:
+        """Take a newer session: see Room.adopt. Who is no longer part of it is forgotten."""
+        for member in room.adopt(session):
+            self.forget(member)
+        for member in room.members.values():
+            known = session.find(member.id)
+            if known is None:
+                continue
+            if known.node == self._node and known.instance == member.instance:
+                continue
+            if member.socket is None or member.hold is Hold.BEHIND:
+                continue
+            if known.node is None:
+                # Another node thinks that we are gone: say again who is here.
+                self.mark_stale(member)
+            else:
+                # It has come to another node, which is going to ask for its mailbox.
+                member.socket.say_bye(Bye(reason="taken_over"), close_code("taken_over"))
+        self._close_if_empty(room)
+
+    def end(self, room: Room) -> None:
+        """The consultation is over: everybody is told and forgotten."""
+        room.ended = True
+        if self._rooms.get(room.id) is room:
+            del self._rooms[room.id]
+        for member in list(room.members.values()):
+            self.forget(member)
+            if member.socket is not None:
+                member.socket.say_bye(Bye(reason="ended"), close_code("room_ended"))
+
+    def take_over(self, member: Member) -> None:
+        """Another node serves this member now."""
+        self.forget(member)
+        if member.socket is not None:
+            member.socket.say_bye(Bye(reason="taken_over"), close_code("taken_over"))
+
+    def lost(self, member: Member) -> None:
+        """A member has no socket any more."""
+        member.socket = None
+        if member.room.members.get(member.id) is member:
+            member.lost_at = self._clock.monotonic()
+            self.away.pop(member, None)
+            self.away[member] = None
+
+    def found(self, member: Member) -> None:
+        """It has one again."""
+        member.lost_at = None
+        self.away.pop(member, None)
+
+    def forget(self, member: Member) -> None:
+        """It is no longer served here."""
+        self.away.pop(member, None)
+        self.stale.pop(member, None)
+        if member.room.members.get(member.id) is member:
+            del member.room.members[member.id]
+            self._close_if_empty(member.room)
+
+    def mark_stale(self, member: Member) -> None:
+        """Redis has to be told of this member again."""
+        self.stale[member] = None
