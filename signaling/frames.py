@@ -109,8 +109,6 @@ class FrameDecoder:
                     payload = unmask(data[2:6], data[6:])
                     if payload.isascii():
                         return [Text(payload)]
-            if self.closed:
-                return []
             self._buffer = bytearray(data)
         else:
             self._buffer += data

@@ -132,6 +132,7 @@ def header(first: int, second: int, *rest: int) -> bytes:
         ("text inside a text", frame(TEXT, b"x", fin=False) + frame(TEXT, b"y"), 1002),
         ("binary inside a text", frame(TEXT, b"x", fin=False) + frame(BINARY, b"y"), 1002),
         ("125 as 16 bits", header(0x81, 0xFE, 0, 125), 1002),
+        ("125 as 16 bits, in one piece", header(0x81, 0xFE, 0, 125) + bytes(129), 1002),
         ("0 as 16 bits", header(0x81, 0xFE, 0, 0), 1002),
         ("65,535 as 64 bits", header(0x81, 0xFF, 0, 0, 0, 0, 0, 0, 255, 255), 1002),
         ("127 as 64 bits, in one piece", header(0x81, 0xFF) + bytes(131), 1002),
