@@ -102,9 +102,10 @@ class Connection:
             return self._too_fast(message, now)
         if self.phase is Phase.JOINED:
             if type(message) is Signal:
-                if self._behind >= 0 and message.id > self._behind:
-                    return self._slow_down(message.id, 0.0)
-                self._behind = -1
+                if self._behind >= 0 and message.id:  # 0: a notice, which is not kept
+                    if message.id > self._behind:
+                        return self._slow_down(message.id, 0.0)
+                    self._behind = -1
             elif type(message) is Ping:
                 self._bad = 0
                 return _PONG
@@ -210,7 +211,7 @@ class Connection:
 
     def _too_fast(self, message: ClientMessage, now: float) -> Outputs:
         # Signals behind a refused one would reach the recipient out of order.
-        if type(message) is Signal and self._behind < 0:
+        if type(message) is Signal and message.id and self._behind < 0:
             self._behind = message.id
         if self._bucket.exhausted:
             return self._end("slow_down", "too many messages", _id_of(message))

@@ -125,7 +125,7 @@ class Mailbox:
         behind = self._behind
         assert behind is not None
         first = behind.get(whose)
-        if first is None:
+        if first is None or id == 0:  # a notice, which neither waits nor stands for another
             return False
         if id > first:
             return True
@@ -135,6 +135,8 @@ class Mailbox:
         return False
 
     def _refused(self, whose: tuple[str, str], id: int) -> None:
+        if id == 0:  # a notice does not come again
+            return
         if self._behind is None:
             self._behind = {}
         elif len(self._behind) >= MAX_BEHIND:
