@@ -26,7 +26,7 @@ def unmask_portably(mask: bytes, payload: bytes) -> bytes:
 
 def _compiled() -> Callable[[bytes, bytearray], None] | None:
     """aiohttp's own XOR in C, in place. It is private there, hence looked up with care: without it
-    a 300-byte message costs 1 µs more and nothing else changes (docs/adr/0003)."""
+    a 300-byte message costs half a microsecond more and nothing else changes (docs/adr/0003)."""
     try:
         xor = import_module("aiohttp._websocket.mask")._websocket_mask_cython
     except (ImportError, AttributeError):
