@@ -9,6 +9,7 @@ from turn.allocation import Allocation, RelayedAddress
 from turn.allocation_table import AllocationTable
 from turn.attributes import Attribute, ErrorCode
 from turn.authentication import Identity
+from turn.channel import ChannelRule
 from turn.config import MAX_ALLOCATION_LIFETIME, MIN_ALLOCATION_LIFETIME, Limits
 from turn.counters import Counters
 from turn.exchange import Exchange
@@ -132,8 +133,15 @@ class Allocator:
     """Makes allocations; those under way are bounded by the ports of the pools."""
 
     def __init__(
-        self, table: AllocationTable, limits: Limits, counters: Counters, *, reservations: bool
+        self,
+        table: AllocationTable,
+        limits: Limits,
+        counters: Counters,
+        channels: ChannelRule,
+        *,
+        reservations: bool,
     ) -> None:
+        self._channels = channels
         self._table = table
         self._limits = limits
         self._counters = counters
@@ -263,7 +271,8 @@ class Allocator:
         transaction_id = exchange.request.transaction_id
         rate = self._limits.requests_per_allocation
         bucket = Bucket(rate, 2 * rate, now)
-        allocation = Allocation(flow, signer.username, signer.claim.opaque, bucket)
+        channels = self._channels.range_for(opening.wish.lifetime)
+        allocation = Allocation(flow, signer.username, signer.claim.opaque, bucket, channels)
         self._table.add(allocation, opening.ready, now + opening.lifetime)
         self._counters.allocations_made[flow.transport.value] += 1
         attributes: list[tuple[int, bytes]] = [

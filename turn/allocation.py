@@ -46,6 +46,7 @@ class Allocation:
     username: bytes
     user: str
     requests: Bucket
+    channel_numbers: range
     relayed: dict[Family, RelayedAddress] = field(default_factory=dict)
     permissions: dict[str, Permission] = field(default_factory=dict)
     channels: ChannelTable = field(default_factory=ChannelTable)

@@ -76,5 +76,6 @@ class ErrorCode(IntEnum):
 # there is "comprehension-required" and answered 420 (RFC 8489 §6.3.1).
 COMPREHENDED = frozenset(attribute for attribute in Attribute if attribute < 0x8000)
 
-CHANNEL_MIN = 0x4000
-CHANNEL_MAX = 0x4FFF  # RFC 8656 §12; RFC 5766 went to 0x7FFF, and some servers still do
+# RFC 8656 §12; RFC 5766 §11 went to 0x7FFF, and some servers still do.
+CHANNELS = range(0x4000, 0x5000)
+RFC5766_CHANNELS = range(0x4000, 0x8000)

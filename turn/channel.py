@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from turn.address import Address
+from turn.attributes import CHANNELS, RFC5766_CHANNELS
 
 if TYPE_CHECKING:
     from turn.allocation import Allocation
@@ -13,6 +14,29 @@ if TYPE_CHECKING:
 CHANNEL_LIFETIME = 600.0  # fixed by RFC 8656 §12
 # A late ChannelData of the old binding must not reach a new peer (RFC 8656 §12).
 QUARANTINE = 300.0
+
+
+# `turnutils_uclient` of coturn 4 draws its channel numbers from RFC 5766's range and gives up at
+# the first refusal. It is the standard tool to try a TURN server with, and it tells itself by the
+# lifetime it asks for, which no other client does.
+_COTURN_TEST_CLIENT_LIFETIME = 777
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRule:
+    """Which channel numbers a client may bind.
+
+    `rfc5766` gives everyone the wider range of old; `trial` gives it to coturn's test client
+    only, on a server that is set up for local trials.
+    """
+
+    rfc5766: bool = False
+    trial: bool = False
+
+    def range_for(self, asked_lifetime: int) -> range:
+        """Numbers for an allocation whose request asked for that lifetime."""
+        wide = self.rfc5766 or (self.trial and asked_lifetime == _COTURN_TEST_CLIENT_LIFETIME)
+        return RFC5766_CHANNELS if wide else CHANNELS
 
 
 @dataclass(slots=True, eq=False)

@@ -90,6 +90,10 @@ class RelayConfig:
     tls_certificate: str = ""
     tls_key: str = ""
     allow_loopback_peers: bool = False
+    """For trials on one machine: peers on loopback may be reached, and coturn's test client may
+    use the channel numbers it knows."""
+    rfc5766_channels: bool = False
+    """Accept channel numbers 0x5000 to 0x7FFF, which RFC 8656 took away, from every client."""
     allowed_peers: tuple[str, ...] = ()
     denied_peers: tuple[str, ...] = ()
     max_credential_lifetime: int = 93_600

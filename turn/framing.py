@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from turn.attributes import CHANNEL_MAX, CHANNEL_MIN, HEADER_LENGTH, MAGIC_COOKIE
+from turn.attributes import HEADER_LENGTH, MAGIC_COOKIE
 
 _COOKIE = MAGIC_COOKIE.to_bytes(4, "big")
 
@@ -71,7 +71,8 @@ class Framer:
         if have == 0:
             return None
         if data[start] & 0xC0:
-            if not CHANNEL_MIN >> 8 <= data[start] <= CHANNEL_MAX >> 8:
+            # 01 begins ChannelData; whether the number is bound is for the data path to say.
+            if data[start] & 0x80:
                 raise BrokenStream
             if have < 4:
                 return None

@@ -6,7 +6,7 @@ from turn.address import Address, family_of
 from turn.allocate import lifetime_for, requested_family, requested_lifetime
 from turn.allocation import Allocation
 from turn.allocation_table import AllocationTable
-from turn.attributes import CHANNEL_MAX, CHANNEL_MIN, COMPREHENDED, Attribute, ErrorCode
+from turn.attributes import COMPREHENDED, Attribute, ErrorCode
 from turn.config import Limits
 from turn.counters import Counters
 from turn.exchange import Exchange, unknown_attributes
@@ -68,7 +68,7 @@ class AllocationHandlers:
         if number is None or len(number) != 4 or value is None:
             raise RequestRefused(ErrorCode.BAD_REQUEST)
         channel = int.from_bytes(number[:2], "big")
-        if not CHANNEL_MIN <= channel <= CHANNEL_MAX:
+        if channel not in allocation.channel_numbers:
             raise RequestRefused(ErrorCode.BAD_REQUEST)
         # 2. A peer that may be reached.
         peer = self._peer(value, request, allocation)

@@ -11,6 +11,7 @@ from turn.acceptor import Acceptor
 from turn.address import Address, Family
 from turn.allocation_table import AllocationTable, RelayHost
 from turn.authentication import Authenticator
+from turn.channel import ChannelRule
 from turn.clock import Clock
 from turn.config import RelayConfig
 from turn.connection import Connection
@@ -85,6 +86,7 @@ class Node:
             config.limits,
             salt=random(16),
             random=random,
+            channels=ChannelRule(config.rfc5766_channels, config.allow_loopback_peers),
             # A token is good in the process that gave it, and its bearer may land in another.
             reservations=config.processes == 1,
         )

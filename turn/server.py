@@ -16,6 +16,7 @@ from turn.allocation import Allocation
 from turn.allocation_table import AllocationTable
 from turn.attributes import COMPREHENDED, Attribute, ErrorCode, MessageClass, Method
 from turn.authentication import Authenticator
+from turn.channel import ChannelRule
 from turn.config import Limits
 from turn.counters import Counters
 from turn.exchange import Exchange, unknown_attributes
@@ -43,6 +44,7 @@ class TurnServer:
         *,
         salt: bytes,
         random: Callable[[int], bytes],
+        channels: ChannelRule,
         reservations: bool = True,
     ) -> None:
         self.counters = Counters()
@@ -50,7 +52,9 @@ class TurnServer:
         self._table = table
         self._authenticator = authenticator
         self._random = random
-        self._allocator = Allocator(table, limits, self.counters, reservations=reservations)
+        self._allocator = Allocator(
+            table, limits, self.counters, channels, reservations=reservations
+        )
         self._handlers = AllocationHandlers(table, policy, limits, self.counters)
         self._transactions = Transactions()
         self._requests = SourceBuckets(limits.requests_per_address, limits.request_burst, salt)
