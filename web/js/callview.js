@@ -43,6 +43,11 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
     sound.hidden = !soundBlocked();
   });
 
+  const fullscreen = fullscreenButton(view, () => whole ?? element);
+  const showFullscreen = () =>
+    fullscreen.setAttribute("aria-pressed", String(document.fullscreenElement !== null));
+  document.addEventListener("fullscreenchange", showFullscreen);
+
   const stage = view.h("div", { class: "stage" },
     grid,
     view.h("p", { class: "alone", hidden: (s) => s.call.length > 0 }, alone),
@@ -58,12 +63,8 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
       view.h("p", { class: "banner calm", role: "status", hidden: (s) => s.closing === 0 },
         (s) => t("call.closing", { time: timeOfDay(currentLanguage(), s.closing) })),
       view.use(createDeviceNotice(() => void devices.open())),
-      sound));
-
-  const fullscreen = fullscreenButton(view, () => whole ?? element);
-  const showFullscreen = () =>
-    fullscreen.setAttribute("aria-pressed", String(document.fullscreenElement !== null));
-  document.addEventListener("fullscreenchange", showFullscreen);
+      sound),
+    fullscreen);
 
   const bar = view.h("div", { class: "bar", role: "group", "aria-label": () => t("call.bar") },
     createSwitch(view, devices, "microphone", "mic-button"),
@@ -71,7 +72,6 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
     view.h("button", { type: "button", class: "round", "data-testid": "settings-button",
       title: () => t("call.settings_title"), onclick: on(() => settings.show()) },
     icon("settings"), view.h("span", { class: "round-label" }, () => t("call.settings"))),
-    fullscreen,
     view.h("button", { type: "button", class: "round leave", "data-testid": "leave-button",
       title: () => t("call.leave_title"), onclick: on(leave) },
     icon("leave"), view.h("span", { class: "round-label" }, () => t("call.leave"))),
@@ -98,14 +98,14 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
  * @param {() => HTMLElement} target
  */
 function fullscreenButton(view, target) {
-  return view.h("button", { type: "button", class: "round", "data-testid": "fullscreen-button",
+  return view.h("button", { type: "button", class: "corner", "data-testid": "fullscreen-button",
     hidden: !document.fullscreenEnabled, "aria-pressed": "false",
     title: () => t("call.fullscreen_title"),
     onclick: on(() => {
       if (document.fullscreenElement === null) void target().requestFullscreen().catch(() => {});
       else void document.exitFullscreen();
     }) },
-  icon("fullscreen"), view.h("span", { class: "round-label" }, () => t("call.fullscreen")));
+  icon("fullscreen"), view.h("span", { class: "unseen" }, () => t("call.fullscreen")));
 }
 
 /** M and V switch microphone and camera, as the buttons' titles say. @param {DeviceSet} devices */

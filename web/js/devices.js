@@ -34,7 +34,9 @@ export class DeviceSet extends Emitter {
   /** @param {Choice} choice what the person chose before, where known */
   constructor(choice) {
     super();
-    this.#choice = choice;
+    // Only these: whoever keeps `choice` must get back what was chosen here, and nothing else.
+    const { microphone, camera, microphoneId, cameraId } = choice;
+    this.#choice = { microphone, camera, microphoneId, cameraId };
     navigator.mediaDevices?.addEventListener("devicechange", this.#changed);
   }
 

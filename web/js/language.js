@@ -19,9 +19,13 @@ export const t = (key, values) => translate(key, values);
 
 export const currentLanguage = () => language;
 
-/** @param {() => void} listener called after each switch */
+/**
+ * @param {() => void} listener called after each switch
+ * @returns {() => void} takes the listener away again
+ */
 export function onLanguage(listener) {
   listeners.add(listener);
+  return () => void listeners.delete(listener);
 }
 
 /** Chooses the language kept for this tab, else the browser's. Nothing is shown before it resolves. */
@@ -60,8 +64,8 @@ export async function setLanguage(chosen) {
 }
 
 /**
- * The switch in the page's head.
- * @returns {HTMLLabelElement}
+ * The switch, in the page's head and in the call's settings.
+ * @returns {{element: HTMLElement, update: () => void, remove: () => void}}
  */
 export function languageSwitch() {
   const label = document.createElement("label");
@@ -80,8 +84,7 @@ export function languageSwitch() {
     keep("language", select.value);
     setLanguage(/** @type {Language} */ (select.value)).catch(say);
   });
-  onLanguage(say);
   say();
   label.append(select);
-  return label;
+  return { element: label, update: () => {}, remove: onLanguage(say) };
 }

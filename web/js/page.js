@@ -26,7 +26,7 @@ import { setTitle } from "./knock.js";
 export async function startPage({ store, screenOf, screens, titleOf, ticks = () => false }) {
   await startLanguage();
   const main = /** @type {HTMLElement} */ (document.querySelector("main"));
-  document.querySelector(".top")?.append(languageSwitch());
+  document.querySelector(".top")?.append(languageSwitch().element);
   mountAnnouncer(document.body);
 
   let shown = "";

@@ -1,8 +1,8 @@
 // @ts-check
-/** Another camera or microphone in the middle of the call. Esc closes. */
+/** Another camera, microphone or language in the middle of the call. Esc closes. */
 import { createDevicePicker } from "./devicepicker.js";
 import { on, View } from "./dom.js";
-import { t } from "./language.js";
+import { languageSwitch, t } from "./language.js";
 
 /** @typedef {import("./visitstate.js").VisitData} VisitData */
 
@@ -31,6 +31,8 @@ export function createSettings(devices) {
     }) },
   view.h("h2", { id: "settings-title" }, () => t("settings.title")),
   slot,
+  view.h("div", { class: "field" },
+    view.h("span", { class: "label", "aria-hidden": "true" }, () => t("shell.language")), view.use(languageSwitch())),
   view.h("div", { class: "row end" },
     view.h("button", { type: "button", class: "primary", onclick: on(() => dialog.close()) }, () => t("action.done"))));
   const show = () => {

@@ -2,7 +2,7 @@
 /** The host's side panel: who waits, who is in the call, the lock. */
 import { on, View } from "./dom.js";
 import { waitingOf } from "./hoststate.js";
-import { clock, timeOfDay } from "./i18n.js";
+import { clock, span, timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
 import { currentLanguage, t } from "./language.js";
 import { nameOf } from "./tileview.js";
@@ -29,6 +29,9 @@ export function createPanel({ act, lock }) {
   view.each(inside, (s) => s.call, (remote) => remote.id, (remote) => createInsider(remote.id, act));
 
   return view.part(view.h("aside", { class: "panel", id: "panel", "aria-label": () => t("desk.panel") },
+    view.h("p", { class: "hint" }, (s) => (s.appointment === null ? "" : t("desk.planned", {
+      when: span(currentLanguage(), s.appointment.opensAt, s.appointment.closesAt),
+    }))),
     view.h("h2", { id: "waiting-title" }, (s) => t("desk.waiting", { count: waitingOf(s).length })),
     waiting,
     view.h("p", { class: "hint", "data-testid": "nobody-waiting", hidden: (s) => waitingOf(s).length > 0 },
