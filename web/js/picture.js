@@ -2,9 +2,14 @@
 /**
  * Video elements, and the browsers' rule that a page may not sound before somebody has touched it:
  * such a picture then runs without sound until `soundOn` is called from a click.
+ *
+ * Sound comes from an element of its own: a video element plays nothing at all until the first picture
+ * has come, and from somebody who has no camera, or has switched it off, none ever comes.
  */
 
-/** @type {Set<HTMLVideoElement>} */
+/** @type {WeakMap<HTMLVideoElement, HTMLAudioElement>} */
+const sounds = new WeakMap();
+/** @type {Set<HTMLAudioElement>} */
 const silenced = new Set();
 /** @type {Set<() => void>} */
 const listeners = new Set();
@@ -23,9 +28,8 @@ export const soundBlocked = () => silenced.size > 0;
 
 /** To be called from a click or a key. */
 export function soundOn() {
-  for (const video of silenced) {
-    video.muted = false;
-    void video.play().then(() => silenced.delete(video)).catch(() => {}).finally(tell);
+  for (const sound of silenced) {
+    void sound.play().then(() => silenced.delete(sound)).catch(() => {}).finally(tell);
   }
 }
 
@@ -44,7 +48,8 @@ export function createPicture(testid, own) {
   video.autoplay = true;
   video.playsInline = true;
   video.disablePictureInPicture = own;
-  video.muted = own;
+  video.muted = true;
+  if (!own) sounds.set(video, new Audio());
   video.className = own ? "picture own" : "picture";
   return video;
 }
@@ -57,16 +62,23 @@ export function createPicture(testid, own) {
 export function showStream(video, stream) {
   if (video.srcObject === stream) return;
   video.srcObject = stream;
-  if (stream === null) {
-    silenced.delete(video);
+  // Refused only when the stream is taken away again in the same moment.
+  if (stream !== null) void video.play().catch(() => {});
+  const sound = sounds.get(video);
+  if (sound !== undefined) hear(sound, stream);
+}
+
+/**
+ * @param {HTMLAudioElement} sound
+ * @param {MediaStream | null} stream
+ */
+function hear(sound, stream) {
+  if (silenced.delete(sound)) tell();
+  sound.srcObject = stream === null ? null : new MediaStream(stream.getAudioTracks());
+  if (stream === null) return;
+  void sound.play().catch((error) => {
+    if (error.name !== "NotAllowedError") return;
+    silenced.add(sound);
     tell();
-    return;
-  }
-  void video.play().catch((error) => {
-    if (error.name !== "NotAllowedError" || video.muted) return;
-    video.muted = true;
-    silenced.add(video);
-    tell();
-    return video.play().catch(() => {});
   });
 }
