@@ -1,0 +1,57 @@
+// What the pages promise a strict Content-Security-Policy and a slow line.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const WEB = new URL("../../web/", import.meta.url);
+const read = (path) => readFileSync(new URL(path, WEB), "utf8");
+const pages = readdirSync(WEB).filter((name) => name.endsWith(".html"));
+const modules = readdirSync(new URL("js/", WEB)).filter((name) => name.endsWith(".js"));
+
+/** Module files that `entry` needs, itself included. */
+function closure(entry) {
+  const found = new Set([entry]);
+  for (const file of found) {
+    const code = read(`js/${file}`).replace(/\/\*[\s\S]*?\*\//g, "");
+    for (const [, name] of code.matchAll(/(?:from|import)\s*\(?"\.\/([\w-]+\.js)"/g)) found.add(name);
+  }
+  return [...found].sort();
+}
+
+test("all pages are here", () => {
+  assert.deepEqual(pages.sort(), ["404.html", "host.html", "index.html", "join.html", "provider.html"]);
+});
+
+for (const page of pages) {
+  const html = read(page);
+  const entry = html.match(/<script type="module" src="\/static\/js\/([\w-]+\.js)"><\/script>/)?.[1];
+
+  test(`${page}: every module it needs, and no other, is preloaded, so one round trip loads them all`, () => {
+    const preloaded = [...html.matchAll(/<link rel="modulepreload" href="\/static\/js\/([\w-]+\.js)">/g)]
+      .map(([, name]) => name);
+    assert.deepEqual([...preloaded, entry].sort(), closure(entry));
+  });
+
+  test(`${page}: no inline script, style or handler, and nothing from elsewhere`, () => {
+    assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|javascript:/i);
+    assert.equal(html.match(/<script/g).length, 1);
+    for (const [, url] of html.matchAll(/(?:href|src)="([^"]*)"/g)) assert.match(url, /^\/(static\/|$)/);
+  });
+}
+
+test("no module makes markup from text, sets a cookie, keeps anything beyond the tab, or calls elsewhere", () => {
+  for (const name of modules) {
+    const code = read(`js/${name}`);
+    assert.doesNotMatch(code, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/, name);
+    assert.doesNotMatch(code, /document\.cookie|localStorage|indexedDB|caches\.open|serviceWorker/, name);
+    const live = code.replace(/\/\*[\s\S]*?\*\//g, "").replace("http://www.w3.org/2000/svg", "");
+    assert.doesNotMatch(live, /https?:\/\/[a-z]/i, name);
+    assert.match(code, /^\/\/ @ts-check\n/, name);
+  }
+});
+
+test("no style sheet loads anything", () => {
+  for (const name of readdirSync(new URL("css/", WEB))) {
+    assert.doesNotMatch(read(`css/${name}`), /url\(|@import/, name);
+  }
+});

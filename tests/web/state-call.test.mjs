@@ -1,0 +1,113 @@
+// The people on the other side, the devices on this one, and what is said aloud of their changes.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { announcementsBetween } from "../../web/js/announcements.js";
+import { healthOf, peopleOf, reduceCall } from "../../web/js/callstate.js";
+import { faultOf, NO_DEVICES, readinessOf, statusOf, worthTrying } from "../../web/js/devicestate.js";
+import { JOIN_START } from "../../web/js/joinstate.js";
+import { loudness } from "../../web/js/meter.js";
+
+const view = (you, ...ids) => ({
+  version: 1, you, host_present: true, locked: false, place: null,
+  participants: ids.map((id) => ({
+    id, instance: "i", name: id.toUpperCase(), role: "client", status: "in_call", connected: true, since: 0,
+  })),
+});
+
+test("who stays keeps the state, who goes is dropped, oneself is not shown", () => {
+  let call = peopleOf([], view("in_call", "me", "a", "b"), "me");
+  call = reduceCall(call, { type: "peer_path", participant: "a", path: "relay" });
+  call = peopleOf(call, view("in_call", "me", "c", "a"), "me");
+  assert.deepEqual(call.map(({ id, path }) => [id, path]), [["c", null], ["a", "relay"]]);
+  assert.deepEqual(peopleOf(call, view("waiting"), "me"), []);
+});
+
+test("who waits or was removed is not in the call", () => {
+  const room = view("in_call", "a", "b");
+  room.participants[0].status = "waiting";
+  room.participants[1].status = "removed";
+  assert.deepEqual(peopleOf([], room, "me"), []);
+});
+
+test("a refusal outweighs every state of the connection, and ends with the next good exchange", () => {
+  let call = peopleOf([], view("in_call", "a"), "me");
+  call = reduceCall(call, { type: "peer_security", participant: "a", verified: "code", code: "123456" });
+  call = reduceCall(call, { type: "peer_compared", participant: "a" });
+  call = reduceCall(call, { type: "peer_refused", participant: "a", reason: "replayed" });
+  call = reduceCall(call, { type: "peer_connection", participant: "a", state: "closed" });
+  assert.equal(healthOf(call[0]), "refused");
+  assert.deepEqual([call[0].security, call[0].compared], [null, false]);
+  call = reduceCall(call, { type: "peer_retry", participant: "a" });
+  assert.equal(healthOf(call[0]), "connecting");
+});
+
+test("a compared code counts only as long as it is the same", () => {
+  let call = peopleOf([], view("in_call", "a"), "me");
+  const security = (code) => ({ type: "peer_security", participant: "a", verified: "code", code });
+  call = reduceCall(call, security("111111"));
+  call = reduceCall(call, { type: "peer_compared", participant: "a" });
+  assert.equal(reduceCall(call, security("111111"))[0].compared, true);
+  assert.equal(reduceCall(call, security("222222"))[0].compared, false);
+});
+
+test("a broken connection with the socket gone reads as away, else as interrupted", () => {
+  const [remote] = peopleOf([], view("in_call", "a"), "me");
+  assert.equal(healthOf({ ...remote, connection: "disconnected" }), "interrupted");
+  assert.equal(healthOf({ ...remote, connection: "disconnected", present: false }), "away");
+  assert.equal(healthOf({ ...remote, connection: "connected", present: false }), "fine",
+    "media that flows matters more than a lost socket");
+});
+
+test("what a browser's refusal means", () => {
+  const named = (name) => Object.assign(new Error("x"), { name });
+  assert.equal(statusOf(named("NotAllowedError")), "refused");
+  assert.equal(statusOf(named("NotFoundError")), "none");
+  assert.equal(statusOf(named("NotReadableError")), "busy");
+  assert.equal(statusOf(new TypeError("undefined is not an object")), "insecure");
+  assert.equal(statusOf(named("SomethingNew")), "failed");
+  assert.equal(statusOf(null), "failed");
+});
+
+test("who has said no is not asked a second time", () => {
+  const both = ["microphone", "camera"];
+  assert.deepEqual(worthTrying("none", { camera: "prompt", microphone: "prompt" }), both);
+  assert.deepEqual(worthTrying("refused", { camera: "denied", microphone: "granted" }), ["microphone"]);
+  assert.deepEqual(worthTrying("refused", { camera: "prompt", microphone: "prompt" }), []);
+  assert.deepEqual(worthTrying("refused", { camera: "unknown", microphone: "unknown" }), []);
+  assert.deepEqual(worthTrying("insecure", { camera: "granted", microphone: "granted" }), []);
+});
+
+test("readiness and the fault to explain", () => {
+  const devices = (microphone, camera) => ({ ...NO_DEVICES, microphone, camera });
+  assert.equal(readinessOf(devices("on", "off")), "ready");
+  assert.equal(readinessOf(devices("on", "none")), "sound_only");
+  assert.equal(readinessOf(devices("refused", "on")), "picture_only");
+  assert.equal(readinessOf(devices("none", "none")), "nothing");
+  assert.equal(readinessOf(devices("opening", "none")), "opening");
+  assert.equal(faultOf(devices("on", "off")), null, "off is a choice, no fault");
+  assert.deepEqual(faultOf(devices("none", "none")), { kind: "both", status: "none" });
+  assert.deepEqual(faultOf(devices("on", "busy")), { kind: "camera", status: "busy" });
+  assert.deepEqual(faultOf(devices("busy", "none")), { kind: "microphone", status: "busy" });
+});
+
+test("changes are said once, and only what has changed", () => {
+  const call = peopleOf([], view("in_call", "a"), "me");
+  const before = { ...JOIN_START, phase: "call", call };
+  const keys = (after) => announcementsBetween(before, { ...before, ...after }).map(({ key }) => key);
+  assert.deepEqual(keys({}), []);
+  assert.deepEqual(keys({ call: reduceCall(call, { type: "peer_connection", participant: "a", state: "connected" }) }),
+    ["say.connected"]);
+  assert.deepEqual(keys({ call: reduceCall(call, { type: "peer_media", participant: "a", audio: false, video: true }) }),
+    ["say.muted"]);
+  assert.deepEqual(announcementsBetween({ ...before, phase: "waiting" }, before).map(({ key, urgent }) => [key, urgent]),
+    [["say.admitted", true]]);
+});
+
+test("loudness runs from silence to full, and bears an empty buffer", () => {
+  assert.equal(loudness(new Float32Array(8)), 0);
+  assert.equal(loudness(new Float32Array(0)), 0);
+  assert.equal(loudness(new Float32Array(8).fill(1)), 1);
+  const [soft, loud] = [0.02, 0.1].map((a) => loudness(new Float32Array(8).fill(a)));
+  assert.ok(soft > 0 && soft < loud && loud < 1);
+});
