@@ -37,18 +37,14 @@ def bind_listeners(config: RelayConfig) -> list[list[BoundListener]]:
         for host in _expand(listener)
     ]
     groups: list[list[BoundListener]] = [[] for _ in range(config.processes)]
-    chosen: dict[tuple[str, int], int] = {}
     try:
         for listener in addresses:
-            # Port 0 of several listeners on one host means one and the same free port.
-            port = listener.port or chosen.get((listener.host, 0), 0)
+            port = listener.port
             for group in groups:
                 sock = _bind(listener.transport, listener.host, port, len(groups) > 1)
                 port = sock.getsockname()[1]
                 address = Address(listener.host, port)
                 group.append(BoundListener(listener.transport, address, sock))
-            if not listener.port and listener.transport is not Transport.TLS:
-                chosen.setdefault((listener.host, 0), port)
     except OSError as error:
         for group in groups:
             for bound in group:
