@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
+    BusyLoadingError,
     ConnectionError,
     NoPermissionError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
 )
@@ -27,6 +29,8 @@ OPERATION_TIMEOUT: Final = 2.0  # seconds, for all that one operation takes
 CONNECTIONS_MAX: Final = 16  # per process; beyond it operations queue within their own timeout
 RETRY_AFTER: Final = 2.0  # seconds
 
+T = TypeVar("T")
+
 
 def connect(url: str) -> Redis:
     """A client for `redis://`, `rediss://` or `unix://`, which connects when first used.
@@ -37,10 +41,11 @@ def connect(url: str) -> Redis:
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS_MAX,
-            timeout=OPERATION_TIMEOUT,
-            socket_timeout=OPERATION_TIMEOUT,
-            socket_connect_timeout=OPERATION_TIMEOUT,
-            # A retry could post twice; the pool replaces connections that died while idle anyway.
+            # The one deadline of an operation is set around it; several in a row would add up.
+            timeout=None,
+            socket_timeout=None,
+            socket_connect_timeout=None,
+            # What may be done twice is: see `persistently`. Mail must not be posted twice.
             retry=Retry(NoBackoff(), 0),
             # RESP2 and no driver name: nothing is sent that the ACL of keyspace.py does not know.
             protocol=2,
@@ -52,6 +57,17 @@ def connect(url: str) -> Redis:
             "rediss://… or unix:///path/to/socket"
         ) from exc
     return Redis.from_pool(pool)
+
+
+async def persistently(operation: Callable[[], Awaitable[T]]) -> T:
+    """Runs what may run twice, a second time if the connection turned out to be dead.
+
+    A connection that Redis closed while it lay in the pool says nothing about Redis now.
+    """
+    try:
+        return await operation()
+    except ConnectionError:
+        return await operation()
 
 
 class Gate:
@@ -86,26 +102,35 @@ class Gate:
 
 def _answered(exc: Exception) -> bool:
     """Whether Redis said this itself, so that asking again costs nobody any waiting."""
-    return isinstance(exc, RedisError) and not isinstance(
-        exc, (ConnectionError, TimeoutError, RedisTimeoutError)
-    )
+    return isinstance(exc, RedisError) and not isinstance(exc, ConnectionError | RedisTimeoutError)
+
+
+# What an error's type or text tells; the first row that fits. The texts are those of older
+# servers, and of errors that redis-py wraps into a ConnectionError while connecting.
+_MEANINGS: Final[tuple[tuple[type[Exception] | None, tuple[str, ...], str], ...]] = (
+    (
+        AuthenticationError,
+        ("username-password", "invalid password", "Authentication required"),
+        "Redis refuses the user or password",
+    ),
+    (
+        NoPermissionError,
+        ("no permissions", "user executing the script can"),
+        "the Redis user lacks a permission (see ACL_COMMANDS in waiting_room/keyspace.py)",
+    ),
+    (ReadOnlyError, ("READONLY", "read only"), "this is a read-only replica; name the primary"),
+    (OutOfMemoryError, ("OOM",), "Redis is out of memory; raise its maxmemory"),
+    (None, ("certificate", "CERTIFICATE"), "the TLS certificate of Redis does not fit the URL"),
+    (BusyLoadingError, (), "Redis is still loading its data"),
+)
 
 
 def explain(exc: Exception) -> str:
     """What is wrong with Redis, in one line that names the setting to look at."""
     text = str(exc)
-    if isinstance(exc, AuthenticationError) or "WRONGPASS" in text or "NOAUTH" in text:
-        what = "Redis refuses the user or password"
-    elif isinstance(exc, NoPermissionError) or "NOPERM" in text or "ACL failure" in text:
-        what = "the Redis user lacks a permission (see ACL_COMMANDS in waiting_room/keyspace.py)"
-    elif isinstance(exc, ReadOnlyError) or "READONLY" in text:
-        what = "this Redis is a read-only replica; name the primary"
-    elif "OOM" in text:
-        what = "Redis is out of memory; raise its maxmemory"
-    elif "certificate" in text.lower():
-        what = "the TLS certificate of Redis is not valid for the name in the URL"
-    elif not _answered(exc):
-        what = "Redis does not answer"
-    else:
-        what = f"Redis cannot do what is asked ({type(exc).__name__})"
-    return f"{what} (KONSIL_REDIS_URL)"
+    for kind, texts, what in _MEANINGS:
+        if (kind is not None and isinstance(exc, kind)) or any(part in text for part in texts):
+            return f"{what} (KONSIL_REDIS_URL)"
+    if _answered(exc):
+        return f"Redis cannot do what is asked: {type(exc).__name__} (KONSIL_REDIS_URL)"
+    return "Redis does not answer (KONSIL_REDIS_URL)"

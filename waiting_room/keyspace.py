@@ -31,7 +31,6 @@ ACL_COMMANDS: Final[tuple[str, ...]] = (
     # between the nodes
     "publish",
     "subscribe",
-    "unsubscribe",
     "pubsub",  # NUMSUB: which nodes are listening
     # by privacy-audit only
     "scan",

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from . import scripts
 from .bus import Bus, Handler, message
 from .codec import CodecError, decode, encode, revision
-from .connection import OPERATION_TIMEOUT, Gate, explain
+from .connection import OPERATION_TIMEOUT, Gate, explain, persistently
 from .errors import ConfigError, StoreUnavailable
 from .keyspace import KeyKind, Keyspace
 from .merge import merge
@@ -116,7 +116,7 @@ class SessionStore:
 
     async def load(self, room: str) -> Session | None:
         async with self._gate.operation():
-            return _decoded(await self._redis.get(self._keyspace.session_key(room)))
+            return await self._get(room)
 
     async def change(
         self,
@@ -310,8 +310,12 @@ class SessionStore:
         raise _contended()
 
     async def _read(self, case: _Case) -> _Base | None:
-        stored = _decoded(await self._redis.get(self._keyspace.session_key(case.room)))
+        stored = await self._get(case.room)
         return await self._missing(case) if stored is None else _found(stored, case.cached)
+
+    async def _get(self, room: str) -> Session | None:
+        key = self._keyspace.session_key(room)
+        return _decoded(await persistently(lambda: self._redis.get(key)))
 
     async def _missing(self, case: _Case) -> _Base | None:
         """What to start from when Redis has no such session; None when it is over."""
