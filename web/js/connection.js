@@ -6,6 +6,7 @@
 import { Emitter } from "./emitter.js";
 import { Negotiation } from "./negotiation.js";
 import { watchPath } from "./path.js";
+import { FULL_SIZE_AFTER, scaleDown, smallStart } from "./smallstart.js";
 
 /**
  * @typedef {import("./content.js").Content} Content
@@ -47,6 +48,8 @@ export class Connection extends Emitter {
   #restartPause = FIRST_RESTART;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #restartTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} running, or done, once connected */
+  #fullSizeTimer;
 
   /** @param {ConnectionOptions} options */
   constructor({ initiator, iceServers, iceTransportPolicy, certificate, tracks }) {
@@ -98,8 +101,12 @@ export class Connection extends Emitter {
     if (this.#closed || this.#tracks[kind] === track) return;
     this.#tracks[kind] = track;
     const sender = this.#senderOf(kind);
-    if (sender) await sender.replaceTrack(track);
-    else if (!this.#started) this.#addSender(kind);
+    if (sender) {
+      if (!this.#started) this.#sendSmall(kind, sender);
+      await sender.replaceTrack(track);
+    } else if (!this.#started) {
+      this.#addSender(kind);
+    }
     // Else `adopt` finds it, when the other side's offer has come.
   }
 
@@ -112,6 +119,7 @@ export class Connection extends Emitter {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#restartTimer);
+    clearTimeout(this.#fullSizeTimer);
     this.#pc.close();
     if (this.#started) this.emit("state", "closed");
     this.clear();
@@ -123,10 +131,26 @@ export class Connection extends Emitter {
     // The responder's transceivers must be made by addTrack: only those are matched with the sections
     // of the offer (RFC 8829 section 5.10), and a missing one is made by the offer itself.
     if (!this.#initiator) {
-      if (track) this.#pc.addTrack(track, this.#outgoing);
+      if (track) this.#sendSmall(kind, this.#pc.addTrack(track, this.#outgoing));
       return;
     }
-    this.#pc.addTransceiver(track ?? kind, { direction: "sendrecv", streams: [this.#outgoing] });
+    const { sender } = this.#pc.addTransceiver(track ?? kind, {
+      direction: "sendrecv", streams: [this.#outgoing],
+    });
+    this.#sendSmall(kind, sender);
+  }
+
+  /** @param {Kind} kind @param {RTCRtpSender} sender */
+  #sendSmall(kind, sender) {
+    if (kind !== "video" || this.#fullSizeTimer !== undefined) return;
+    scaleDown(sender, smallStart(this.#tracks.video)).catch((error) => this.#fault(error));
+  }
+
+  #sendFullSize() {
+    this.#fullSizeTimer ??= setTimeout(() => {
+      const sender = this.#senderOf("video");
+      if (sender) scaleDown(sender, 1).catch((error) => this.#fault(error));
+    }, FULL_SIZE_AFTER);
   }
 
   /** Both kinds go both ways, whatever devices there are, so that one may come later. */
@@ -158,6 +182,7 @@ export class Connection extends Emitter {
     if (state === "connected") {
       this.#restartPause = FIRST_RESTART;
       clearTimeout(this.#restartTimer);
+      this.#sendFullSize();
     }
     // Chromium says `failed` here some 17 s into an outage, while ICE itself never does; shorter ones
     // heal by themselves.
