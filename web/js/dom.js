@@ -64,6 +64,15 @@ function write(element, name, value) {
   }
 }
 
+/**
+ * Keeps the keyboard's place when what had the focus is gone: at a neighbour, or at what surrounds it.
+ * @param {HTMLElement} parent
+ */
+function focusNear(parent) {
+  const near = parent.querySelector("button") ?? parent.closest('[tabindex="-1"]');
+  if (near instanceof HTMLElement) near.focus();
+}
+
 /** @template S */
 export class View {
   /** @type {Array<(state: S) => void>} */
@@ -142,9 +151,11 @@ export class View {
       const keys = new Set(list.map(key));
       for (const [k, item] of shown) {
         if (keys.has(k)) continue;
+        const focused = item.element.contains(document.activeElement);
         item.remove?.();
         item.element.remove();
         shown.delete(k);
+        if (focused) focusNear(parent);
       }
       list.forEach((entry, index) => {
         const k = key(entry);

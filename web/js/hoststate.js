@@ -62,9 +62,10 @@ export function knocksBetween(before, after) {
 }
 
 /**
- * Whether the host talks with somebody; then nothing may make a sound.
+ * Whether the host talks with somebody; then nothing may make a sound. Somebody who has closed the
+ * tab without leaving is no company.
  * @param {HostState} state
  */
 export function talking(state) {
-  return state.call.length > 0;
+  return state.call.some((remote) => remote.present || remote.connection === "connected");
 }

@@ -33,13 +33,13 @@ export function createPreview(devices) {
   return view.part(element, () => showStream(video, null));
 }
 
-/** Kind -> [name, short name to read, title while on, title while off, title while there is none] */
+/** Kind -> [name, title while on, title while off, title while there is none] */
 const SWITCH = Object.freeze({
   microphone: /** @type {const} */ ([
-    "device.microphone", "call.microphone", "switch.microphone_on", "switch.microphone_off", "switch.microphone_none",
+    "call.microphone", "switch.microphone_on", "switch.microphone_off", "switch.microphone_none",
   ]),
   camera: /** @type {const} */ ([
-    "device.camera", "device.camera", "switch.camera_on", "switch.camera_off", "switch.camera_none",
+    "device.camera", "switch.camera_on", "switch.camera_off", "switch.camera_none",
   ]),
 });
 
@@ -52,15 +52,14 @@ const SWITCH = Object.freeze({
  * @returns {HTMLButtonElement}
  */
 export function createSwitch(view, devices, kind, testid) {
-  const [name, short, lit, dark, none] = SWITCH[kind];
+  const [name, lit, dark, none] = SWITCH[kind];
   const sign = icon(kind);
   view.bind((s) => s.devices[kind] === "on", (isOn) => sign.show(isOn ? kind : `${kind}Off`));
   return view.h("button", {
     type: "button", class: "round", "data-testid": testid,
     "aria-pressed": (s) => String(s.devices[kind] === "on"),
-    "aria-label": () => t(name),
     "data-state": (s) => s.devices[kind],
     title: (s) => t(s.devices[kind] === "on" ? lit : s.devices[kind] === "off" ? dark : none),
     onclick: on(() => void devices.switch(kind, devices.state[kind] !== "on")),
-  }, sign, view.h("span", { class: "round-label" }, () => t(short)));
+  }, sign, view.h("span", { class: "round-label" }, () => t(name)));
 }

@@ -28,7 +28,7 @@ export function createPanel({ act, lock }) {
   const inside = view.h("ul", { class: "people", "data-testid": "call-list", "aria-labelledby": "inside-title" });
   view.each(inside, (s) => s.call, (remote) => remote.id, (remote) => createInsider(remote.id, act));
 
-  return view.part(view.h("aside", { class: "panel", id: "panel", "aria-label": () => t("desk.panel") },
+  return view.part(view.h("aside", { class: "panel", id: "panel", tabindex: "-1", "aria-label": () => t("desk.panel") },
     view.h("p", { class: "hint" }, (s) => (s.appointment === null ? "" : t("desk.planned", {
       when: span(currentLanguage(), s.appointment.opensAt, s.appointment.closesAt),
     }))),
