@@ -18,7 +18,6 @@ from signaling.health import Health
 from signaling.hub import Hub
 from signaling.pages import Pages
 from signaling.problem import problem, problem_of
-from signaling.tasks import place_of
 from signaling.upgrade import Upgrade
 from waiting_room.errors import Refused
 
@@ -140,10 +139,9 @@ def _errors(deps: Deps) -> Middleware:
             return problem("bad_request", status=error.status)
         except (asyncio.CancelledError, ConnectionError):
             raise
-        except Exception as error:
-            # Its text and traceback might hold what somebody sent.
+        except Exception:
             deps.metrics.refused("internal")
-            _log.error("a request failed: %s", place_of(error))
+            _log.exception("request_failed")
             return problem("internal", "a fault of ours")
 
     return errors

@@ -28,7 +28,7 @@ class Tasks:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a job failed: %s", place_of(error))
+            _log.error("job_failed", exc_info=error)
 
     async def stop(self) -> None:
         """Cancel all jobs and wait for their end."""
@@ -36,13 +36,3 @@ class Tasks:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-def place_of(error: BaseException) -> str:
-    """Say what kind of error it is and where it arose; not its text, nor any value near it."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return type(error).__name__
-    return f"{type(error).__name__} in {trace.tb_frame.f_code.co_qualname}, line {trace.tb_lineno}"

@@ -267,7 +267,7 @@ class Upkeep:
         try:
             await _all_of(self._evacuate_room, list(self._rooms))
         except StoreUnavailable:
-            _log.warning("Redis does not answer; messages in memory are not handed on")
+            _log.warning("mailboxes_not_handed_on", extra={"reason": "store_unavailable"})
 
     async def _evacuate_room(self, room: Room) -> None:
         for member in list(room.members.values()):

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError, RedisError
 
-from .connection import OPERATION_TIMEOUT, explain
+from .connection import OPERATION_TIMEOUT
 from .keyspace import Keyspace
 from .session import TTL_CONNECTED_MS
 
@@ -69,7 +69,7 @@ class Bus:
                         backoff = _BACKOFF_MIN
                         await self._listen(pubsub, handler)
                 except (RedisError, OSError) as exc:
-                    _log.warning("not hearing the other nodes: %s", explain(exc))
+                    _log.warning("other_nodes_not_heard", extra={"kind": type(exc).__name__})
                 finally:
                     self._deaf()
                 await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
@@ -139,7 +139,7 @@ class Bus:
             kind, room, payload = data.split(b" ", 2)
             names = kind.decode("ascii"), room.decode("ascii")
         except (ValueError, AttributeError):
-            _log.warning("a message between nodes could not be read")
+            _log.warning("node_message_unreadable")
             return
         if names[0] != _SYNC:
             _call(handler, *names, payload)
@@ -158,4 +158,4 @@ def _call(handler: Handler, kind: str, room: str, payload: bytes) -> None:
     try:
         handler(kind, room, payload)
     except Exception:
-        _log.exception("a message of kind %s between nodes could not be handled", kind)
+        _log.exception("node_message_not_handled", extra={"kind": kind})

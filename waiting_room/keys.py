@@ -139,8 +139,9 @@ class KeyRing:
             return
         try:
             self._reload()
-        except ConfigError as exc:
-            _log.error("%s; going on with the keys known before", exc)
+        except ConfigError:
+            # Going on with the keys known before.
+            _log.exception("keys_unusable")
 
     def _stamp(self) -> tuple[int, int] | None:
         try:

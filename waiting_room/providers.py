@@ -104,8 +104,9 @@ class Providers:
             return
         try:
             self._load()
-        except ConfigError as exc:
-            _log.error("%s; going on with what it held before", exc)
+        except ConfigError:
+            # Going on with what it held before.
+            _log.exception("providers_file_unusable")
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
