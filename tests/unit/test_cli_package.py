@@ -1,0 +1,41 @@
+"""What is installed: every file that a service reads beside its modules is packaged."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from waiting_room.keyspace import ACL_COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+# For the type checker of the pages only.
+NOT_SERVED = {"web/tsconfig.json"}
+
+
+@pytest.mark.parametrize("package", PROJECT["tool"]["setuptools"]["packages"])
+def test_every_data_file_of_a_package_is_named_in_pyproject(package: str) -> None:
+    patterns = PROJECT["tool"]["setuptools"]["package-data"].get(package, [])
+    packaged = {path for pattern in patterns for path in (ROOT / package).glob(pattern)}
+    there = {
+        path
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc"}
+    }
+    missing = {str(path.relative_to(ROOT)) for path in there - packaged} - NOT_SERVED
+    assert missing == set()
+
+
+def test_every_package_is_named_in_pyproject() -> None:
+    settings = PROJECT["tool"]
+    packages = settings["setuptools"]["packages"]
+    assert settings["mypy"]["packages"] == packages
+    assert settings["importlinter"]["root_packages"] == packages
+    # No package below another: setuptools would leave it out.
+    assert not [str(path) for name in packages for path in (ROOT / name).glob("*/__init__.py")]
+
+
+def test_the_redis_user_described_to_operators_is_the_one_that_is_needed() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    rule = text.partition("ACL SETUSER")[2].partition("\n\n")[0].split()
+    assert {word[1:] for word in rule if word[0] == "+"} == set(ACL_COMMANDS)
