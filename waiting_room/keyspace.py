@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 PREFIX_DEFAULT: Final = "konsil"
 
-# For `ACL SETUSER … ~{prefix}:* &{prefix}:* -@all +{command}…`; Redis 6.2 and later.
+# For `ACL SETUSER … ~{prefix}:* resetchannels &{prefix}:* -@all +{command}…`; Redis 6.2 and later.
 ACL_COMMANDS: Final[tuple[str, ...]] = (
     # by connections
     "ping",

@@ -88,6 +88,7 @@ class RedisServer:
                 log.append(line)
                 if b"ready to accept connections at" in line.lower():
                     return
+        process.wait()
         raise AssertionError(b"".join(log).decode())
 
 

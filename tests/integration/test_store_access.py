@@ -60,7 +60,7 @@ def permit(server: RedisServer, *commands: str) -> str:
     with server.admin() as admin:
         admin.execute_command(
             *("ACL", "SETUSER", "konsil", "reset", "on", f">{password}"),
-            *("~konsil:*", "&konsil:*", "-@all"),
+            *("~konsil:*", "resetchannels", "&konsil:*", "-@all"),
             *(f"+{command}" for command in commands),
         )
     return f"unix://konsil:{password}@{server.socket}?db=1"

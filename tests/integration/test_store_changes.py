@@ -316,7 +316,7 @@ async def test_a_refusal_from_memory_is_looked_up_before_it_is_given(
 
 async def test_a_client_on_two_tabs(start_node: StartNode) -> None:
     one, other = await start_node("n1"), await start_node("n2")
-    session = await do(one, join(HOST, "n1", Role.HOST), join(ANNA, "n1"), join(BERT, "n1"))
+    session = await do(one, join(HOST, "n2", Role.HOST), join(ANNA, "n1"), join(BERT, "n2"))
     taken = await other.store.change(ROOM, join(ANNA, "n2", instance="page-2"), NOW, None)
     assert isinstance(taken, Changed)
     # The node of the first tab is told, and sees that it is no longer the one.

@@ -208,7 +208,7 @@ async def test_out_of_memory(start_redis: StartRedis, start_node: StartNode) -> 
     node = await start_node("n1", url=server.url)
     session = await do(node, join(HOST, "n1", Role.HOST), join(ANNA, "n1"))
     with server.admin() as admin:
-        admin.config_set("maxmemory", "1mb")
+        admin.config_set("maxmemory", "1kb")
     with pytest.raises(StoreUnavailable, match=r"out of memory.*KONSIL_REDIS_URL"):
         await do(node, Admit(HOST, ANNA), cached=session)
     with pytest.raises(StoreUnavailable, match="out of memory"):
@@ -221,7 +221,7 @@ async def test_out_of_memory(start_redis: StartRedis, start_node: StartNode) -> 
 
 
 async def test_a_read_only_replica(start_redis: StartRedis, start_node: StartNode) -> None:
-    replica = start_redis("--replicaof", "127.0.0.1 1", "--replica-read-only", "yes")
+    replica = start_redis("--replicaof", "127.0.0.1", "1", "--replica-read-only", "yes")
     node = await start_node("n1", url=replica.url, bus=False)
     with pytest.raises(StoreUnavailable, match=r"read-only replica.*KONSIL_REDIS_URL"):
         await do(node, join(HOST, "n1", Role.HOST))
