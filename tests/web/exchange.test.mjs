@@ -216,6 +216,45 @@ test("a refusal is final until a person starts again", async () => {
   assert.equal(pages.b.contents.length, 2);
 });
 
+test("who refuses says so, and the other side's person is told why", async () => {
+  const other = await commitmentTo(randomBytes(100));
+  const pages = await open(pair(), (data) => {
+    const signal = decodeSignal(data);
+    return [signal.kind === "commit" ? `commit.${signal.exchange}.0.${toBase64url(other)}` : data];
+  });
+  assert.deepEqual(pages.b.refusals, ["commit_mismatch"]);
+  assert.deepEqual(pages.a.refusals, ["commit_mismatch"]);
+  assert.equal(pages.a.sent.filter((data) => data.startsWith("refused")).length, 0, "no echo");
+});
+
+test("a refusal on the other's word alone does not stand against the other's person", async () => {
+  for (const [refusing, told] of [["a", "b"], ["b", "a"]]) {
+    const pages = await open(pair());
+    pages[refusing].partner.receive("nonsense");
+    await carry(pages);
+    assert.deepEqual(pages[told].refusals, ["malformed"]);
+    pages[refusing].partner.retry();
+    await carry(pages);
+    await talk(pages);
+    assert.deepEqual(pages.a.of("verified").at(-1), pages.b.of("verified").at(-1));
+    assert.equal(pages[told].of("ready").length, 2);
+  }
+});
+
+test("made-up refusals: of another exchange ignored, of the present one final, garbled or not", async () => {
+  for (const payload of ["", toBase64url(randomBytes(8)), toBase64url(new Uint8Array([0xff]))]) {
+    const pages = await open(pair());
+    pages.a.partner.receive(`refused.${"B".repeat(16)}.0.${payload}`);
+    await carry(pages);
+    assert.deepEqual(pages.a.refusals, []);
+    const { exchange } = decodeSignal(pages.a.sent[0]);
+    pages.a.partner.receive(`refused.${exchange}.0.${payload}`);
+    pages.a.partner.receive(`refused.${exchange}.0.${payload}`);
+    await carry(pages);
+    assert.deepEqual(pages.a.refusals, ["malformed"]);
+  }
+});
+
 /** One hostile act on one signal of a run, chosen at random; gives what then arrives. */
 function sabotage(random, history) {
   const pick = (list) => list[Math.floor(random() * list.length)];

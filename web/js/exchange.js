@@ -21,7 +21,10 @@ import {
  * @typedef {import("./sealing.js").RefusalReason} RefusalReason
  *
  * @typedef {"commit" | "key" | "reveal" | "sealed"} Kind
- * @typedef {{kind: Kind | "restart" | "again", exchange: string, seq: number, payload: Bytes}} Signal
+ * What is said beside the exchange, unnumbered and unsealed: it can end an exchange, as any garbage can,
+ * but never open one.
+ * @typedef {"restart" | "again" | "refused"} Notice
+ * @typedef {{kind: Kind | Notice, exchange: string, seq: number, payload: Bytes}} Signal
  *
  * committed: A has sent its commitment. idle: B has nothing yet. keyed: B has sent its share.
  * @typedef {"committed" | "idle" | "keyed" | "open" | "refused"} ExchangeState
@@ -34,14 +37,14 @@ import {
  *   | {type: "refused", reason: RefusalReason}} Output
  */
 
-/** What a page sends that has no exchange to name: `restart` and `again`. */
+/** What `restart` and `again` name, for they belong to no exchange. */
 export const NO_EXCHANGE = "A".repeat(16);
 
 /** Counters whose repetition after a reconnect is told from a replay; a mailbox holds no more. */
 const REMEMBERED = 256;
 
 /**
- * @param {Kind | "restart" | "again"} kind
+ * @param {Kind | Notice} kind
  * @param {string} exchange
  * @param {number} seq
  * @param {Uint8Array} payload
@@ -55,7 +58,7 @@ export function againNotice() {
   return encodeSignal("again", NO_EXCHANGE, 0, new Uint8Array());
 }
 
-const SIGNAL = /^(commit|key|reveal|sealed|restart|again)\.([\w-]{16})\.(0|[1-9]\d{0,14})\.([\w-]*)$/;
+const SIGNAL = /^(commit|key|reveal|sealed|restart|again|refused)\.([\w-]{16})\.(0|[1-9]\d{0,14})\.([\w-]*)$/;
 
 /**
  * @param {string} data

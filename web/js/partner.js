@@ -6,8 +6,9 @@
  * Everything runs through one promise chain, since WebCrypto answers later and counters must not
  * overtake one another.
  */
-import { toBase64url } from "./bytes.js";
+import { fromUtf8, toBase64url, utf8 } from "./bytes.js";
 import { Exchange, NO_EXCHANGE, decodeSignal, encodeSignal } from "./exchange.js";
+import { isRefusalReason } from "./sealing.js";
 
 /**
  * @typedef {import("./bytes.js").Bytes} Bytes
@@ -58,6 +59,8 @@ export class Partner {
   #exchange = null;
   /** @type {string | null} */
   #instance = null;
+  /** Refused only because the other side says that it has: its person may start again alone. */
+  #refusedThere = false;
   /** @type {string[]} */
   #former = [];
   #lastRestart = Number.NEGATIVE_INFINITY;
@@ -108,6 +111,7 @@ export class Partner {
       }
       if (signal.kind === "again") this.#exchange?.reconnected();
       else if (signal.kind === "restart") await this.#restarted();
+      else if (signal.kind === "refused") this.#toldRefused(signal);
       else if (signal.kind === "commit" && !this.initiator) await this.#committed(signal);
       else if (signal.exchange === this.#exchange?.id) await this.#exchanged(signal);
       // Else it belongs to an exchange that is over, or to none: it can neither help nor harm.
@@ -178,13 +182,14 @@ export class Partner {
       return;
     }
     // After a refusal only a person starts again, on this side too.
-    if (this.refused || this.#former.includes(signal.exchange)) return;
+    if ((this.refused && !this.#refusedThere) || this.#former.includes(signal.exchange)) return;
     await this.#begin(signal.exchange);
     await this.#exchanged(signal);
   }
 
   async #restarted() {
-    if (!this.initiator || this.#instance === null || this.refused) return;
+    if (!this.initiator || this.#instance === null) return;
+    if (this.refused && !this.#refusedThere) return;
     if (this.#options.now() - this.#lastRestart < RESTART_PAUSE) return;
     this.#lastRestart = this.#options.now();
     await this.#open();
@@ -210,6 +215,7 @@ export class Partner {
   #leave() {
     if (this.#exchange) this.#former = [this.#exchange.id, ...this.#former].slice(0, FORMER);
     this.#exchange = null;
+    this.#refusedThere = false;
     this.#output([{ type: "begun" }]);
   }
 
@@ -223,6 +229,19 @@ export class Partner {
     this.#output([{ type: "notice", data }]);
   }
 
+  /** @param {Signal} signal */
+  #toldRefused({ exchange, payload }) {
+    if (exchange !== this.#exchange?.id || this.refused) return;
+    let reason = "";
+    try {
+      reason = fromUtf8(payload);
+    } catch {
+      // Whatever it was meant to say, the other side is out.
+    }
+    this.#refusedThere = true;
+    this.#hand(this.#exchange.refuse(isRefusalReason(reason) ? reason : "malformed"));
+  }
+
   #refuseMalformed() {
     // Without an exchange there is nothing to protect yet, and nothing to refuse.
     if (this.#exchange && !this.refused) this.#output([this.#exchange.refuse("malformed")]);
@@ -231,7 +250,16 @@ export class Partner {
   /** @param {PartnerOutput[]} outputs */
   #output(outputs) {
     for (const output of outputs) {
-      if (!this.#closed) this.#options.output(output);
+      this.#hand(output);
+      if (output.type !== "refused" || !this.#exchange) continue;
+      // Else the other side would go on connecting, and its person would never know why.
+      const data = encodeSignal("refused", this.#exchange.id, 0, utf8(output.reason));
+      this.#hand({ type: "send", data });
     }
+  }
+
+  /** @param {PartnerOutput} output */
+  #hand(output) {
+    if (!this.#closed) this.#options.output(output);
   }
 }

@@ -15,6 +15,20 @@ import { concat, equalBytes, lengthPrefixed, toBase64url, utf8 } from "./bytes.j
  *   | "malformed" | "replayed" | "out_of_order" | "secret_missing"} RefusalReason
  */
 
+/** @type {ReadonlySet<string>} */
+const REASONS = new Set(/** @satisfies {RefusalReason[]} */ ([
+  "commit_mismatch", "no_common_suite", "unsealing_failed", "fingerprint_mismatch", "malformed",
+  "replayed", "out_of_order", "secret_missing",
+]));
+
+/**
+ * @param {string} text
+ * @returns {text is RefusalReason}
+ */
+export function isRefusalReason(text) {
+  return REASONS.has(text);
+}
+
 export class Refusal extends Error {
   /** @param {RefusalReason} reason */
   constructor(reason) {
