@@ -18,6 +18,11 @@ export function mountAnnouncer(parent) {
   parent.append(polite, assertive, note);
 }
 
+/** After this, ms, what was said is gone from the page, so that nobody reads it as the present state. */
+const MEMORY = 5000;
+/** @type {Map<Element, ReturnType<typeof setTimeout>>} */
+const timers = new Map();
+
 /**
  * @param {string} text
  * @param {boolean} [urgent] interrupts what is being read
@@ -26,9 +31,13 @@ export function announce(text, urgent = false) {
   const element = urgent ? assertive : polite;
   // The same text again is a change only when the region was empty in between.
   element.textContent = "";
+  clearTimeout(timers.get(element));
   requestAnimationFrame(() => {
     element.textContent = text;
   });
+  timers.set(element, setTimeout(() => {
+    element.textContent = "";
+  }, MEMORY));
 }
 
 /** How long a note stays, ms: long enough to read two lines slowly. */
