@@ -36,7 +36,7 @@ async def live_a_whole_life(one: StoreNode, other: StoreNode) -> None:
         assert isinstance(changed, Changed)
         session = changed.session
     assert session is not None
-    await until(lambda: other.kinds(ROOM).count("room") == 3)
+    await until(lambda: other.kinds(ROOM).count("room") == 4)
     assert await one.store.post(ROOM, ANNA, [b"x"]) is Posted.STORED
     assert await one.store.post(ROOM, BERT, [b"x"]) is Posted.STORED
     await until(lambda: "mail" in other.kinds(ROOM))
