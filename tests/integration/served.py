@@ -15,6 +15,8 @@ import aiohttp
 import psutil
 
 START_SECONDS = 30.0
+# The relay has ports of its own, which several servers on one machine cannot share.
+DEFAULTS = {"PORT": 0, "ROLES": "signaling"}
 
 
 def environment(**settings: object) -> dict[str, str]:
@@ -41,7 +43,7 @@ class Served:
 
     def __init__(self, *arguments: str, **settings: object) -> None:
         self._arguments = arguments
-        self._settings = {"PORT": 0, "LOG_FORMAT": "json", **settings}
+        self._settings = {**DEFAULTS, "LOG_FORMAT": "json", **settings}
         self.printed: dict[str, str] = {}
         self.links: dict[str, str] = {}
         self._log: list[str] = []
