@@ -60,13 +60,18 @@ test("a reload in the middle goes from entering straight into the call", () => {
 });
 
 test("back to waiting is told, until the next admission", () => {
-  let state = joined(room("in_call"), room("waiting", [], { place: 1 }));
+  let state = joined(room("in_call"), room("waiting", [], { place: 1, version: 2 }));
   assert.equal(state.phase, "waiting");
   assert.equal(state.movedBack, true);
   state = run(reduceJoin, state, room("waiting", [], { place: 1 }));
   assert.equal(state.movedBack, true, "another view of the room does not hide it");
   state = run(reduceJoin, state, room("admitted"));
   assert.equal(state.movedBack, false);
+});
+
+test("a server that has lost its memory is not taken for a host who sends somebody back", () => {
+  const state = joined(room("in_call", [], { version: 7 }), room("waiting", [], { place: 1, version: 2 }));
+  assert.deepEqual([state.phase, state.movedBack], ["waiting", false]);
 });
 
 test("too early opens by itself; trouble while it counts down does not lose the countdown", () => {

@@ -34,8 +34,9 @@ export function announcementsBetween(before, after) {
     }
   }
   if (before.channel === "open" && after.channel === "reconnecting") {
-    said.push({ key: "call.reconnecting" });
+    said.push({ key: after.phase === "waiting" ? "waiting.reconnecting" : "call.reconnecting" });
   }
+  if (!before.stalled && after.stalled) said.push({ key: "call.stalled" });
   if (before.channel === "reconnecting" && after.channel === "open") {
     said.push({ key: "say.back" });
   }

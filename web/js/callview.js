@@ -57,7 +57,7 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
       view.h("p", { class: "self-mute", hidden: (s) => s.devices.microphone === "on" },
         icon("microphoneOff"), view.h("span", {}, () => t("call.muted")))),
     view.h("div", { class: "banners" },
-      view.h("p", { class: "banner", role: "status", "data-testid": "connection-banner",
+      view.h("p", { class: "banner", "data-testid": "connection-banner",
         hidden: (s) => s.channel === "open" && !s.stalled },
       (s) => t(s.stalled ? "call.stalled" : "call.reconnecting")),
       view.h("p", { class: "banner calm", role: "status", hidden: (s) => s.closing === 0 },

@@ -135,7 +135,9 @@ const ALONE = Object.freeze({ call: [], room: null, closing: 0 });
 function absorbRoom(state, room) {
   const inside = (/** @type {RoomView | null} */ view) =>
     view !== null && (view.you === "admitted" || view.you === "in_call");
-  const thrownOut = inside(state.room) && room.you === "waiting";
+  // A lower version is that of a server which has lost its memory; nobody has decided anything.
+  const decided = room.version > (state.room?.version ?? 0);
+  const thrownOut = inside(state.room) && room.you === "waiting" && decided;
   return {
     ...state, room, call: peopleOf(state.call, room, state.self),
     movedBack: room.you === "waiting" && (state.movedBack || thrownOut),

@@ -22,6 +22,14 @@ export function waitingWords(state) {
 }
 
 /**
+ * Whether the server is out of reach: what is shown is what was known last.
+ * @param {JoinState} state
+ */
+function cutOff({ channel, stalled }) {
+  return stalled || channel === "reconnecting";
+}
+
+/**
  * @param {{devices: DeviceSet, leave: () => void}} options
  * @returns {import("./dom.js").Part<JoinState>}
  */
@@ -39,6 +47,8 @@ export function createWaiting({ devices, leave }) {
       view.h("p", { class: "presence", "data-present": (s) => String(present(s)), hidden: (s) => s.room === null },
         view.h("span", { class: "dot", "aria-hidden": "true" }),
         (s) => t(present(s) ? "waiting.host_present" : "waiting.host_absent", { provider: provider(s) })),
+      view.h("p", { class: "notice-line", "data-testid": "connection-banner", hidden: (s) => !cutOff(s) },
+        () => t("waiting.reconnecting")),
       view.h("p", { class: "notice-line", hidden: (s) => !s.movedBack },
         (s) => t("waiting.moved_back", { provider: provider(s) })),
       view.h("p", { class: "notice-line", hidden: (s) => s.closing === 0 },
