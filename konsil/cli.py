@@ -64,6 +64,14 @@ def parser() -> argparse.ArgumentParser:
         settings.LINKS,
     ).set_defaults(run=_rotate_keys)
 
+    _command(
+        commands,
+        "rotate-turn-secret",
+        "make a new secret for relay passwords; those made with the former stay good until "
+        "they expire",
+        settings.LINKS,
+    ).set_defaults(run=_rotate_turn_secret)
+
     invite = _command(
         commands,
         "invite",
@@ -193,6 +201,20 @@ def _rotate_keys(options: argparse.Namespace, loaded: Settings) -> int:
     ring = KeyRing.open(state_dir(loaded))
     made = ring.rotate(clock.now())
     print(f"{made.kid} signs from now on; running servers notice by themselves")
+    return 0
+
+
+def _rotate_turn_secret(options: argparse.Namespace, loaded: Settings) -> int:
+    from konsil.turn_secret import KeptSecrets  # noqa: PLC0415
+
+    if loaded.turn_secret is not None:
+        raise SettingsError(
+            "KONSIL_TURN_SECRET is set, so it is yours to rotate: set a new one, and the present "
+            "one as KONSIL_TURN_FORMER_SECRET"
+        )
+    since = KeptSecrets.open(state_dir(loaded), clock.SystemClock().wall).rotate()
+    seconds = max(0, since - clock.now())
+    print(f"a new secret is used in {seconds} seconds; running servers notice by themselves")
     return 0
 
 

@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,14 +15,22 @@ from konsil.settings import Settings
 
 @dataclass(slots=True)
 class House:
-    """Made by serve.py. A role may add to `relay` and `registry`; roles never see one another."""
+    """Made by serve.py. Roles never see one another; what one has for the others it puts here."""
 
     settings: Settings
     state_dir: Path
     registry: CollectorRegistry
     tls: ssl.SSLContext | None
     lan_host: str | None  # an address of this machine in the local network, with --tls-self-signed
+    certificate: tuple[Path, Path] | None = None  # the files of `tls`: chain and key
     relay: RelayAccess | None = None  # set by the role turn, or from KONSIL_TURN_EXTERNAL
+    ready: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    """What a role needs in order to serve, by name, and whether it is there; for /readyz."""
+    renewals: list[Callable[[], None]] = field(default_factory=list)
+    """What reads certificates again, at SIGHUP."""
+
+    def missing(self) -> list[str]:
+        return [name for name, is_there in self.ready.items() if not is_there()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Access to a relay, ours or another: URLs and time-limited credentials for one participant."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from konsil.secret import Secret
@@ -9,21 +9,35 @@ from turn import credentials
 
 @dataclass(frozen=True, slots=True)
 class RelayAccess:
-    """Where a relay is, and the secret it shares with us (None where it needs no credentials)."""
+    """Where a relay is, and the secret it shares with us (None where it needs no credentials).
+
+    `secret` is asked for each time: it may have been rotated.
+    """
 
     urls: tuple[str, ...]
-    secret: Secret | None
+    secret: Callable[[], Secret] | None
+
+    @property
+    def relay_urls(self) -> tuple[str, ...]:
+        """turn: and turns:, which need credentials."""
+        return tuple(url for url in self.urls if url.startswith("turn"))
+
+    @property
+    def stun_urls(self) -> tuple[str, ...]:
+        return tuple(url for url in self.urls if url.startswith("stun"))
 
     def credentials(self, opaque: str, expires_at: int) -> tuple[str, str] | None:
         """User name and password until `expires_at` (s since 1970); None where none are needed.
 
         `opaque` names no person: it is what the relay counts quotas by.
         """
-        if self.secret is None or not any(url.startswith("turn") for url in self.urls):
+        if self.secret is None or not self.relay_urls:
             return None
-        return credentials.issue(self.secret.reveal(), opaque, expires_at)
+        return credentials.issue(self.secret().reveal(), opaque, expires_at)
 
 
 def external(urls: Sequence[str], secret: Secret | None) -> RelayAccess | None:
     """Access to the TURN server that the settings name, if they do."""
-    return RelayAccess(tuple(urls), secret) if urls else None
+    if not urls:
+        return None
+    return RelayAccess(tuple(urls), None if secret is None else lambda: secret)

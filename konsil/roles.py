@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from konsil import signaling_role
+from konsil import signaling_role, turn_role
 from konsil.house import Starter
 
 # In the order of starting: what signaling hands on (a relay's address) must be there before it.
 STARTERS: Final[dict[str, Starter]] = {
+    "turn": turn_role.running,
     "signaling": signaling_role.running,
 }

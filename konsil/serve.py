@@ -7,7 +7,7 @@ import logging
 import os
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -53,14 +53,17 @@ async def _serve(settings: Settings) -> int:
             lan_host=tls.lan_address() if settings.tls_self_signed else None,
             relay=ice.external(settings.turn_external, settings.turn_secret),
         )
-        renew = _prepare_tls(house)
-        signals = Signals(renew)
-        metrics_line = await stack.enter_async_context(_metrics(house))
-        running = [await stack.enter_async_context(STARTERS[name](house)) for name in starting]
-        _announce(house, starting, running, metrics_line)
+        _prepare_tls(house)
+        signals = Signals(lambda: _renew(house))
+        missing = None if "signaling" in starting else house.missing
+        metrics_line = await stack.enter_async_context(_metrics(house, missing))
+        running = {
+            name: await stack.enter_async_context(STARTERS[name](house)) for name in starting
+        }
+        _announce(house, running, metrics_line)
         await signals.drain.wait()
         logger.info("stopping", extra={"seconds": settings.drain_seconds})
-        await _drain(running, settings.drain_seconds, signals.stop)
+        await _drain(list(running.values()), settings.drain_seconds, signals.stop)
     logger.info("stopped")
     return 0
 
@@ -68,16 +71,13 @@ async def _serve(settings: Settings) -> int:
 def _chosen(settings: Settings) -> list[str]:
     """The roles asked for that this build has. Raises SettingsError when none is left."""
     chosen = [name for name in STARTERS if name in settings.roles]
+    if settings.turn_external and "signaling" in chosen and "turn" in chosen:
+        # By that setting alone another relay stands in for ours.
+        chosen.remove("turn")
     if not chosen:
         raise SettingsError(
             f"KONSIL_ROLES: this version has no {' or '.join(settings.roles)} yet; "
             f"it has {', '.join(STARTERS)}"
-        )
-    relayed = "turn" in chosen or bool(settings.turn_external)
-    if settings.ice_transport_policy == "relay" and "signaling" in chosen and not relayed:
-        raise SettingsError(
-            "KONSIL_ICE_TRANSPORT_POLICY=relay needs a relay, which this version has not yet: set "
-            "KONSIL_TURN_EXTERNAL and KONSIL_TURN_SECRET"
         )
     if settings.media_topology == "sfu" and "sfu" not in chosen:
         raise SettingsError(
@@ -108,8 +108,13 @@ def _state_dir(settings: Settings) -> Iterator[Path]:
     yield path
 
 
-def _prepare_tls(house: House) -> Callable[[], None]:
-    """Makes the TLS context; gives what reads the certificate again at SIGHUP."""
+def _renew(house: House) -> None:
+    for renew in house.renewals:
+        renew()
+
+
+def _prepare_tls(house: House) -> None:
+    """Makes the TLS context, if there is to be one."""
     settings = house.settings
     if settings.tls_self_signed:
         names = [house.lan_host] if house.lan_host else []
@@ -117,9 +122,9 @@ def _prepare_tls(house: House) -> Callable[[], None]:
     elif settings.tls_cert is not None and settings.tls_key is not None:
         chain = settings.tls_cert, settings.tls_key
     else:
-        return lambda: None
+        return
     context: ssl.SSLContext = tls.context(*chain)
-    house.tls = context
+    house.tls, house.certificate = context, chain
 
     def renew() -> None:
         try:
@@ -130,11 +135,11 @@ def _prepare_tls(house: House) -> Callable[[], None]:
         else:
             logger.info("certificate_renewed")
 
-    return renew
+    house.renewals.append(renew)
 
 
 @contextlib.asynccontextmanager
-async def _metrics(house: House) -> AsyncIterator[str]:
+async def _metrics(house: House, missing: Callable[[], Sequence[str]] | None) -> AsyncIterator[str]:
     settings = house.settings
     if settings.metrics_port is None:
         yield "off (KONSIL_METRICS_PORT)"
@@ -142,24 +147,25 @@ async def _metrics(house: House) -> AsyncIterator[str]:
     sockets = listen.bind(settings.metrics_host, settings.metrics_port, "KONSIL_METRICS_PORT")
     port = sockets[0].getsockname()[1]
     host = settings.metrics_host
-    async with metrics.serving(house.registry, sockets):
+    async with metrics.serving(house.registry, sockets, missing):
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
 
 
-def _announce(
-    house: House, started: Sequence[str], running: Sequence[Running], metrics_line: str
-) -> None:
+def _announce(house: House, running: Mapping[str, Running], metrics_line: str) -> None:
     """Tells the operator on stdout where everything is. The only place that prints links."""
     missing = [name for name in ROLES if name in house.settings.roles and name not in STARTERS]
-    roles = ", ".join(started)
+    started = [running[name] for name in ROLES if name in running]
+    roles = ", ".join(name for name in ROLES if name in running)
     if missing:
         roles += f" (not part of this version yet: {', '.join(missing)})"
-    lines = [("roles", roles), *(line for role in running for line in role.lines)]
+    lines = [("roles", roles), *(line for role in started for line in role.lines)]
+    if "turn" not in running and house.relay is not None:
+        lines.append(("relay", ", ".join(house.relay.urls) + " (KONSIL_TURN_EXTERNAL)"))
     lines += [("metrics", metrics_line), ("state", str(house.state_dir))]
     print(f"Konsil {konsil.__version__}")
     for label, text in lines:
         print(f"  {label:9} {text}")
-    for label, link in (link for role in running for link in role.demo):
+    for label, link in (link for role in started for link in role.demo):
         print(f"\n{label}:\n  {link}")
     print(flush=True)
 

@@ -102,6 +102,24 @@ def _host(text: str) -> str:
     return host.lower()
 
 
+def _family_address(version: int) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        word = text.strip().lower()
+        if word == "auto":
+            return word
+        if word in {"", "off"}:
+            return ""
+        try:
+            address = ipaddress.ip_address(word)
+        except ValueError:
+            address = None
+        if address is None or address.version != version:
+            raise ValueError(f"must be an IPv{version} address, auto or off")
+        return str(address)
+
+    return read
+
+
 def _public_url(text: str) -> str:
     """An origin: scheme, host and port, without path. Made canonical, as browsers send it."""
     try:
@@ -186,6 +204,8 @@ SECRET = Kind("SECRET", _secret, secret=True)
 REDIS_URL = Kind("URL", _redis_url, secret=True)
 PATH = Kind("PATH", _path)
 HOST = Kind("HOST", _host)
+IPV4 = Kind("ADDRESS", _family_address(4))
+IPV6 = Kind("ADDRESS", _family_address(6))
 PUBLIC_URL = Kind("URL", _public_url)
 NETWORKS = Kind("LIST", _networks)
 RELAY_URLS = Kind("LIST", _relay_urls)

@@ -1,7 +1,7 @@
 """What settings mean together: which contradict, and the public URL that follows from them."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -69,8 +69,16 @@ def _insecure_public_url(settings: Settings) -> bool:
 def _same_ports(settings: Settings) -> bool:
     taken = [settings.port, settings.metrics_port]
     if "turn" in settings.roles and not settings.turn_external:
-        taken += [settings.turn_port, settings.turn_tls_port]
-    ports = [port for port in taken if port]
+        relay = [settings.turn_port, settings.turn_tls_port, settings.turn_fallback_port]
+        if settings.turn_host and settings.host and settings.turn_host != settings.host:
+            # On a machine with several addresses HTTPS and the relay may both have 443.
+            return _twice(taken) or _twice(relay)
+        taken += relay
+    return _twice(taken)
+
+
+def _twice(numbers: Sequence[int | None]) -> bool:
+    ports = [port for port in numbers if port]
     return len(set(ports)) != len(ports)
 
 
@@ -114,7 +122,20 @@ _CONTRADICTIONS: Final[tuple[tuple[Callable[[Settings], bool], str], ...]] = (
         "KONSIL_MEDIA_TOPOLOGY=sfu needs the role sfu in KONSIL_ROLES",
     ),
     (
+        lambda s: (s.turn_tls_cert is None) != (s.turn_tls_key is None),
+        "KONSIL_TURN_TLS_CERT and KONSIL_TURN_TLS_KEY belong together: set both or neither",
+    ),
+    (
+        lambda s: s.turn_former_secret is not None and s.turn_secret is None,
+        "KONSIL_TURN_FORMER_SECRET is for a KONSIL_TURN_SECRET that was changed: set that, too",
+    ),
+    (
+        lambda s: s.turn_max_port - s.turn_min_port + 1 < 2 * s.turn_processes,
+        "KONSIL_TURN_MIN_PORT to KONSIL_TURN_MAX_PORT must be two ports or more for each process",
+    ),
+    (
         _same_ports,
-        "KONSIL_PORT, KONSIL_METRICS_PORT, KONSIL_TURN_PORT and KONSIL_TURN_TLS_PORT must differ",
+        "KONSIL_PORT, KONSIL_METRICS_PORT, KONSIL_TURN_PORT, KONSIL_TURN_TLS_PORT and "
+        "KONSIL_TURN_FALLBACK_PORT must differ",
     ),
 )

@@ -23,7 +23,7 @@ from konsil.setting_kinds import Kind, Network
 PREFIX: Final = "KONSIL_"
 ROLES: Final = ("signaling", "turn", "sfu")
 
-SERVE: Final = "serve"
+SERVE: Final = "serve"  # and doctor, which looks at what serve would do
 LINKS: Final = "links"  # the commands that make links: provider, invite
 AUDIT: Final = "audit"
 
@@ -117,17 +117,84 @@ class Settings:
     )
     metrics_host: str = _setting(kinds.HOST, "address the metrics port listens on", "127.0.0.1")
 
-    turn_port: int = _setting(kinds.PORT, "STUN and TURN over UDP and TCP", 3478)
-    turn_tls_port: int = _setting(kinds.PORT, "TURN over TLS", 5349)
+    turn_host: str = _setting(
+        kinds.HOST,
+        "address the relay listens on; 0.0.0.0 or :: for all",
+        "",
+        shown="all; loopback alone where the public URL is local",
+    )
+    turn_name: str = _setting(
+        kinds.HOST,
+        "name or address by which browsers reach the relay; its certificate must cover it",
+        "",
+        shown="that of the public URL",
+    )
+    turn_port: int = _setting(
+        kinds.PORT, "STUN and TURN over UDP and TCP; 0 takes any free one", 3478
+    )
+    turn_tls_port: int = _setting(kinds.PORT, "TURN over TLS, where there is a certificate", 5349)
+    turn_tls_cert: Path | None = _setting(
+        kinds.PATH,
+        "certificate chain of the relay in PEM",
+        None,
+        shown="that of the HTTPS server",
+    )
+    turn_tls_key: Path | None = _setting(
+        kinds.PATH, "private key of the relay's certificate in PEM", None
+    )
+    turn_fallback_port: int | None = _setting(
+        kinds.PORT,
+        "a further port for TURN over TLS, usually 443, for networks that let nothing else out",
+        None,
+        shown="off",
+    )
     turn_secret: Secret | None = _setting(
         kinds.SECRET,
         "secret that relay passwords are made with; shared with an external TURN",
         None,
         shown="made on first start",
     )
+    turn_former_secret: Secret | None = _setting(
+        kinds.SECRET,
+        "the secret before the present one: still accepted, no longer used",
+        None,
+        shown="none",
+    )
     turn_realm: str = _setting(kinds.TEXT, "realm named in TURN challenges", "konsil")
+    turn_relay_ipv4: str = _setting(
+        kinds.IPV4, "IPv4 address to relay from; auto, or off", "auto", shown="auto"
+    )
+    turn_relay_ipv6: str = _setting(
+        kinds.IPV6, "IPv6 address to relay from; auto, or off", "auto", shown="auto"
+    )
+    turn_public_ipv4: str = _setting(
+        kinds.IPV4, "IPv4 address that a one-to-one NAT in front shows instead", "", shown="none"
+    )
+    turn_public_ipv6: str = _setting(
+        kinds.IPV6, "IPv6 address that a one-to-one NAT in front shows instead", "", shown="none"
+    )
+    turn_min_port: int = _setting(kinds.whole(1024, 65535), "first UDP port to relay from", 49152)
+    turn_max_port: int = _setting(kinds.whole(1024, 65535), "last UDP port to relay from", 65535)
     turn_allow_loopback_peers: bool = _setting(
         kinds.SWITCH, "let the relay send to this machine itself; for trials only", False
+    )
+    turn_allowed_peers: tuple[Network, ...] = _setting(
+        kinds.NETWORKS,
+        "networks the relay may send to although they are private or special",
+        (),
+        shown="none",
+    )
+    turn_denied_peers: tuple[Network, ...] = _setting(
+        kinds.NETWORKS, "networks the relay never sends to", (), shown="none"
+    )
+    turn_processes: int = _setting(
+        kinds.whole(1, 64), "relay processes; beyond one they are processes of their own", 1
+    )
+    turn_allocations: int = _setting(
+        kinds.whole(1, 100_000), "allocations of one relay process; beyond it 508", 4000
+    )
+    turn_bandwidth: int = _setting(
+        kinds.whole(1, 10_000), "Mbit/s of one allocation and direction; the excess is dropped", 50
     )
     turn_external: tuple[str, ...] = _setting(
         kinds.RELAY_URLS,

@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from konsil import invite, listen, redis_program
@@ -16,6 +16,7 @@ from konsil.house import House, Running
 from konsil.redis_child import RedisChild
 from konsil.secret import Secret
 from konsil.setting_rules import origin
+from konsil.turn_secret import CREDENTIAL_SECONDS
 from signaling.app import Server, build
 from signaling.deps import Deps, IceServer, IceServers
 from signaling.metrics import Metrics
@@ -26,10 +27,6 @@ from waiting_room.keys import KeyRing
 from waiting_room.keyspace import ACL_COMMANDS, Keyspace
 from waiting_room.providers import Providers
 from waiting_room.store import SessionStore
-
-# A relayed call refreshes its allocation with the password it began with: that must outlive the
-# longest consultation, and the hour that a call may run on.
-CREDENTIAL_SECONDS: Final = MINUTES_MAX * 60 + 3600
 
 
 @contextlib.asynccontextmanager
@@ -79,6 +76,7 @@ def _server(
                 public_url=public_url,
                 web_root=Path(str(resources.files("web"))),
                 ice_servers=_ice_servers(house),
+                ready=house.missing,
                 ice_transport_policy=cast(Literal["all", "relay"], settings.ice_transport_policy),
                 media_topology=cast(Literal["auto", "p2p", "sfu"], settings.media_topology),
                 trusted_proxies=settings.trusted_proxies,
@@ -122,15 +120,21 @@ def _shown(url: Secret) -> str:
     return f"{parts.scheme}://{place}{parts.path}"
 
 
-def _ice_servers(house: House) -> Callable[[str], IceServers]:
-    def made(opaque: str) -> IceServers:
-        # Asked at each call: the relay may have come up, or its secret rotated, meanwhile.
+def _ice_servers(house: House) -> Callable[[str, int], IceServers]:
+    def made(opaque: str, until: int) -> IceServers:
+        time = now()
+        expires_at = min(until, time + CREDENTIAL_SECONDS)
+        # Asked at each call: the relay may have come up, or its secret been rotated, meanwhile.
         relay = house.relay
         if relay is None:
-            return IceServers((), CREDENTIAL_SECONDS)
-        credentials = relay.credentials(opaque, now() + CREDENTIAL_SECONDS)
-        username, password = credentials if credentials else (None, None)
-        return IceServers((IceServer(relay.urls, username, password),), CREDENTIAL_SECONDS)
+            return IceServers((), expires_at - time)
+        username, password = relay.credentials(opaque, expires_at) or (None, None)
+        servers = []
+        if relay.relay_urls:
+            servers.append(IceServer(relay.relay_urls, username, password))
+        if relay.stun_urls:
+            servers.append(IceServer(relay.stun_urls))
+        return IceServers(tuple(servers), expires_at - time)
 
     return made
 

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import math
+import re
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Annotated, Any, Final
@@ -13,16 +14,22 @@ import msgspec
 from aiohttp import web
 
 from signaling.address import client_address
-from signaling.arrivals import Arrivals
+from signaling.arrivals import GRACE_S, Arrivals, participant_id
 from signaling.deps import Deps
 from signaling.headers import CACHE_REVALIDATE, origin_of
+from signaling.rooms import Rooms
 from waiting_room.errors import Refused, TokenError
 from waiting_room.invitations import OPENS_BEFORE_DEFAULT, issue, plan
 from waiting_room.links import ID_BYTES, new_id
+from waiting_room.session import INSIDE, Session, Status
 from waiting_room.tokens import Claims, TokenType
 
 _ROOM_TOKENS: Final = (TokenType.HOST, TokenType.CLIENT, TokenType.GUEST)
 _LONGEST_TIME: Final = 64
+PARTICIPANT: Final = "Konsil-Participant"
+"""Header with the secret by which a participant is known; see docs/protocol.md section 2."""
+
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
 class NewConsultation(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,8 +46,10 @@ _decode_new: Final = msgspec.json.Decoder(NewConsultation).decode
 class Api:
     """Handlers of /api/v1."""
 
-    def __init__(self, deps: Deps, arrivals: Arrivals) -> None:
+    def __init__(self, deps: Deps, arrivals: Arrivals, rooms: Rooms) -> None:
         self._deps = deps
+        self._rooms = rooms
+        self._relay_key = deps.random(32)
         self._arrivals = arrivals
         self._audience = origin_of(deps.public_url)
         self._openapi = resources.files(__package__).joinpath("openapi.json").read_bytes()
@@ -104,12 +113,16 @@ class Api:
         )
 
     async def ice_servers(self, request: web.Request) -> web.StreamResponse:
-        """Give what a page needs for RTCPeerConnection."""
+        """Give what a page needs for RTCPeerConnection, to one who has been admitted."""
         # A call under way may run on past the planned end, and its ICE be restarted.
-        claims = await self._claims(request, _ROOM_TOKENS, grace=3600)
-        # Credentials name nobody: the relay learns the digest of a random token id only.
-        digest = hashlib.sha256(f"konsil/1 relay\0{claims.jti}".encode()).digest()
-        made = self._deps.ice_servers(base64.urlsafe_b64encode(digest[:12]).decode("ascii"))
+        claims = await self._claims(request, _ROOM_TOKENS, grace=GRACE_S)
+        whom = await self._admitted(claims, request.headers.get(PARTICIPANT, ""))
+        # Credentials name nobody: the relay learns a digest by a key that only this process has.
+        text = f"{claims.room}\0{whom}".encode()
+        digest = hashlib.blake2b(text, key=self._relay_key, digest_size=12).digest()
+        made = self._deps.ice_servers(
+            base64.urlsafe_b64encode(digest).decode("ascii"), claims.closes_at + GRACE_S
+        )
         servers = []
         for server in made.servers:
             entry: dict[str, Any] = {"urls": list(server.urls)}
@@ -119,6 +132,24 @@ class Api:
                 entry["credential"] = server.credential
             servers.append(entry)
         return _json({"ice_servers": servers, "ttl": made.ttl})
+
+    async def _admitted(self, claims: Claims, secret: str) -> str:
+        """Give the participant id, or for a host without one the token's. Raises Refused.
+
+        A host is admitted by the link alone, so that a relay is at hand before the room is open.
+        """
+        if not _SECRET.fullmatch(secret):
+            if claims.role is TokenType.HOST and not secret:
+                return claims.jti
+            raise Refused("not_allowed", f"{PARTICIPANT} must be the secret of a participant")
+        participant = participant_id(claims.room, secret)
+        # Another node may have let them in a moment ago; Redis knows.
+        if not (
+            _is_admitted(self._rooms.session(claims.room), participant, claims.role)
+            or _is_admitted(await self._deps.store.load(claims.room), participant, claims.role)
+        ):
+            raise Refused("not_allowed", "only for those whom the host has admitted")
+        return participant
 
     async def openapi(self, request: web.Request) -> web.StreamResponse:
         """Give the description of this API."""
@@ -151,6 +182,16 @@ class Api:
 
     def _now_ms(self) -> int:
         return int(self._deps.clock.wall() * 1000)
+
+
+def _is_admitted(session: Session | None, participant: str, role: TokenType) -> bool:
+    known = None if session is None else session.find(participant)
+    if known is None:
+        return role is TokenType.HOST
+    if known.role.value != role.value:
+        return False
+    # A host who has left is let in again by the link.
+    return known.status in INSIDE or (role is TokenType.HOST and known.status is Status.LEFT)
 
 
 def _bearer(request: web.Request) -> str:

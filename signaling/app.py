@@ -108,7 +108,7 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
     headers = security_headers(deps.public_url)
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors(deps), _same_origin(deps)])
     app.on_response_prepare.append(on_response_prepare(headers))
-    app.router.add_routes(Api(deps, hub.arrivals).routes())
+    app.router.add_routes(Api(deps, hub.arrivals, hub.rooms).routes())
     app.router.add_routes(Health(deps, hub).routes())
     app.router.add_get("/ws", Upgrade(deps, hub, headers).handle, allow_head=False)
 

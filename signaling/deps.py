@@ -44,8 +44,9 @@ class Deps:
     """Gives that many unpredictable bytes."""
     public_url: str
     web_root: Path
-    ice_servers: Callable[[str], IceServers]
-    """Makes the ICE servers of one participant out of an opaque id of theirs."""
+    ice_servers: Callable[[str, int], IceServers]
+    """Makes the ICE servers of one participant out of an opaque id of theirs; credentials are
+    good until the given time (s since 1970), or less."""
     ready: Callable[[], Sequence[str]] = tuple
     """Names what else is not ready to serve ("relay"), nothing when all is well."""
     ice_transport_policy: Literal["all", "relay"] = "all"

@@ -33,6 +33,11 @@ class Rooms:
         """Give a room that is held here."""
         return self._rooms.get(room)
 
+    def session(self, room: str) -> Session | None:
+        """Give the session of a room that is held here, as far as it is known."""
+        found = self._rooms.get(room)
+        return None if found is None else found.session
+
     @contextmanager
     def using(self, room: str) -> Iterator[Room]:
         """A room, made if it is not held here; it is not forgotten while it is in use."""

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from signaling.app import Server, build
 from signaling.deps import Deps, IceServer, IceServers
 from signaling.metrics import Metrics
+from tests.integration.conftest import until
 from waiting_room.connection import connect
 from waiting_room.invitations import Invitation, claims_for, provider_claims
 from waiting_room.keys import KeyRing
@@ -156,8 +157,8 @@ async def start_node(deployment: Deployment, redis_url: str, name: str, **overri
             "random": secrets.token_bytes,
             "public_url": PUBLIC_URL,
             "web_root": deployment.web_root,
-            "ice_servers": lambda opaque: IceServers(
-                (IceServer(("turn:turn.test:3478",), opaque, "password"),), 600
+            "ice_servers": lambda opaque, until: IceServers(
+                (IceServer(("turn:turn.test:3478",), f"{until}:{opaque}", "password"),), 600
             ),
             **overrides,
         }
@@ -165,6 +166,11 @@ async def start_node(deployment: Deployment, redis_url: str, name: str, **overri
     server = build(deps)
     listening = socket.create_server(("127.0.0.1", 0))
     await server.start([listening])
+
+    async def listens() -> bool:
+        return not await store.absent_nodes([name])
+
+    await until(listens)
     return Node(name, server, listening.getsockname()[1], store, registry, client)
 
 
