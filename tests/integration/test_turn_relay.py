@@ -248,21 +248,24 @@ async def test_icmp_errors_come_to_the_client(tmp_path: Path, host: str) -> None
 async def test_bandwidth_has_a_bound_for_each_allocation(tmp_path: Path) -> None:
     limits = many(bandwidth=1_048_576)  # and as much at once: 128 KiB
     async with running(tmp_path, limits=limits) as relay:
-        with Talker(relay, opaque="a") as greedy, Talker(relay, opaque="b") as modest:
-            with Peer() as peer:
-                for talker in (greedy, modest):
-                    await talker.allocate()
-                    await talker.ask(talker.client.channel_bind(0x4000, peer.address))
-                for _ in range(10):
-                    for _ in range(30):
-                        greedy.sock.send(channel_data(0x4000, bytes(1000)))
-                    await asyncio.sleep(0.005)
-                modest.sock.send(channel_data(0x4000, b"me too"))
-                received = []
-                while not received or received[-1] != b"me too":
-                    received.append((await peer.receive())[0])
-                assert 120 <= len(received) <= 200
-                assert relay.stats().dropped["bandwidth"] >= 100
+        with (
+            Talker(relay, opaque="a") as greedy,
+            Talker(relay, opaque="b") as modest,
+            Peer() as peer,
+        ):
+            for talker in (greedy, modest):
+                await talker.allocate()
+                await talker.ask(talker.client.channel_bind(0x4000, peer.address))
+            for _ in range(10):
+                for _ in range(30):
+                    greedy.sock.send(channel_data(0x4000, bytes(1000)))
+                await asyncio.sleep(0.005)
+            modest.sock.send(channel_data(0x4000, b"me too"))
+            received = []
+            while not received or received[-1] != b"me too":
+                received.append((await peer.receive())[0])
+            assert 120 <= len(received) <= 200
+            assert relay.stats().dropped["bandwidth"] >= 100
 
 
 async def test_metrics_name_no_one(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.unit.test_turn_world import PEER, PEER_V6, World
 from turn.address import Address, Family
 from turn.attributes import Attribute, MessageClass, Method
+from turn.client import TurnClient, parse_answer
+from turn.five_tuple import FiveTuple
 from turn.framing import BrokenStream, Framer
 from turn.message import (
     Digest,
@@ -103,12 +105,19 @@ class HostileClients(RuleBasedStateMachine):
 
     who = st.integers(0, 2)
 
+    def hear(self, client: TurnClient, flow: FiveTuple, request: bytes) -> None:
+        """A request may be malformed and get no answer; a challenge is taken up."""
+        for data in self.world.send(flow, request):
+            answer = parse_answer(data)
+            assert answer is not None
+            client.learn(answer)
+
     @rule(who=who, whose=who, family=st.sampled_from([None, *Family]), extra=ATTRIBUTES)
     def allocate(
         self, who: int, whose: int, family: Family | None, extra: list[tuple[int, bytes]]
     ) -> None:
         client, flow = self.clients[who], self.flows[whose]
-        client.learn(self.world.ask(flow, client.allocate(*extra[:2], family=family)))
+        self.hear(client, flow, client.allocate(*extra[:2], family=family))
 
     @rule(who=who, even=st.sampled_from([b"\0", b"\x80"]))
     def allocate_even(self, who: int, even: bytes) -> None:
@@ -130,7 +139,7 @@ class HostileClients(RuleBasedStateMachine):
     @rule(who=who, lifetime=st.sampled_from([0, 1, 600, 0xFFFFFFFF]))
     def refresh(self, who: int, lifetime: int) -> None:
         client = self.clients[who]
-        client.learn(self.world.ask(self.flows[who], client.refresh(lifetime)))
+        self.hear(client, self.flows[who], client.refresh(lifetime))
 
     @rule(who=who, method=METHODS, attributes=ATTRIBUTES)
     def anything_signed(
