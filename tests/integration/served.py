@@ -102,6 +102,9 @@ class Served:
         (child,) = psutil.Process(self.pid).children()
         return child
 
+    def has_logged(self, event: str) -> bool:
+        return any(json.loads(line)["event"] == event for line in self._log)
+
     async def log(self) -> str:
         """All of the log of a server that has ended."""
         await self._reading
