@@ -8,6 +8,7 @@
 import { judge, judgeBye } from "./ending.js";
 import { Outbox } from "./outbox.js";
 import { MessageError, encodeMessage, parseServerMessage } from "./protocol.js";
+import { RECOVERY, Recovery, isLost } from "./recovery.js";
 
 /**
  * @typedef {import("./protocol.js").Command} Command
@@ -15,6 +16,7 @@ import { MessageError, encodeMessage, parseServerMessage } from "./protocol.js";
  * @typedef {import("./protocol.js").ServerMessage} ServerMessage
  * @typedef {import("./protocol.js").ErrorMessage} ErrorMessage
  * @typedef {import("./protocol.js").ParticipantView} ParticipantView
+ * @typedef {import("./protocol.js").RoomView} RoomView
  * @typedef {import("./channel.js").ChannelEvents} ChannelEvents
  * @typedef {import("./channel.js").ChannelError} ChannelError
  * @typedef {import("./channel.js").ChannelState} ChannelState
@@ -61,9 +63,14 @@ export class Dialogue {
   #lastError = null;
   /** @type {Map<string, ParticipantView>} */
   #people = new Map();
+  /** As the server has told it last, and as it was told on. @type {{real: RoomView, told: RoomView} | null} */
+  #room = null;
+  /** @type {Recovery | null} */
+  #recovery = null;
   /** When each timer is due. */
   #timers = {
     connect: 0, retry: Infinity, silence: Infinity, pong: Infinity, ack: Infinity, steady: Infinity,
+    recovery: Infinity,
   };
 
   /**
@@ -147,6 +154,7 @@ export class Dialogue {
       timers.steady = Infinity;
       this.#tries = 0;
     }
+    if (now >= timers.recovery) this.#giveUpRecovery();
     if (this.#phase !== "open") return;
     if (now >= timers.silence) this.#probe(now, SILENCE);
     if (now >= timers.ack) this.#acknowledge();
@@ -228,8 +236,7 @@ export class Dialogue {
         return;
       case "room": {
         const { type, ...room } = message;
-        this.#see(room.participants);
-        this.#event("room", room);
+        this.#tell(room);
         return;
       }
       case "signal":
@@ -274,10 +281,38 @@ export class Dialogue {
       connect: Infinity, silence: now + SILENCE, pong: Infinity, ack: Infinity, steady: now + STEADY,
     });
     this.#outbox.reopened(now);
-    this.#see(welcome.room.participants);
+    const before = this.#room?.told ?? null;
+    if (!welcome.resumed && !this.#recovery && isLost(before, welcome.room)) {
+      this.#recovery = new Recovery(before, welcome);
+      this.#timers.recovery = now + RECOVERY;
+    }
     this.#become("open");
     this.#event("welcome", welcome);
-    this.#event("room", welcome.room);
+    this.#tell(welcome.room);
+  }
+
+  /** @param {RoomView} real */
+  #tell(real) {
+    const { view: told, admit } = this.#recovery?.take(real) ?? { view: real, admit: [] };
+    this.#room = { real, told };
+    for (const participant of admit) {
+      this.#outbox.add({ type: "admit", id: this.#nextId, participant });
+      this.#nextId += 1;
+    }
+    if (this.#recovery?.done) this.#endRecovery();
+    this.#see(told.participants);
+    this.#event("room", told);
+  }
+
+  #endRecovery() {
+    this.#recovery = null;
+    this.#timers.recovery = Infinity;
+  }
+
+  /** Somebody has not come back in time; now the server's word counts alone. */
+  #giveUpRecovery() {
+    this.#endRecovery();
+    if (this.#room) this.#tell(this.#room.real);
   }
 
   /** @param {import("./protocol.js").SignalMessage} signal @param {number} now */
@@ -343,7 +378,8 @@ export class Dialogue {
 
   /** @param {number} now */
   #flush(now) {
-    for (const { message, again } of this.#outbox.due(now)) {
+    const reaches = (/** @type {string} */ to) => this.#recovery?.reaches(to) ?? true;
+    for (const { message, again } of this.#outbox.due(now, reaches)) {
       if (again && message.type === "signal") this.notice(message.to, this.#options.again);
       this.#send(message);
     }

@@ -58,10 +58,11 @@ export class Outbox {
    * What may be sent now.
    *
    * @param {number} now ms
+   * @param {(to: string) => boolean} reaches whether signals to this one may be sent
    * @returns {{message: Command | OutgoingSignal, again: boolean}[]} again: announce first to its
    *   recipient that signals are repeated
    */
-  due(now) {
+  due(now, reaches = () => true) {
     this.#tokens = Math.min(BURST, this.#tokens + (now - this.#refilled) * PER_MS);
     this.#refilled = now;
     /** @type {Map<string, number>} */
@@ -76,7 +77,8 @@ export class Outbox {
       if (to !== null) underWay.set(to, ahead + 1);
       if (item.sent) continue;
       if (this.#tokens < 2) break;
-      if (item.notBefore > now || ahead >= WINDOW || (to !== null && held.has(to))) {
+      const barred = to !== null && (held.has(to) || !reaches(to));
+      if (item.notBefore > now || ahead >= WINDOW || barred) {
         // Later ones to the same recipient must not overtake it.
         if (to !== null) held.add(to);
         continue;
