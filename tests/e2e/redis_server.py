@@ -36,7 +36,8 @@ class RedisServer:
         self._process = await asyncio.create_subprocess_exec(
             program,
             *("--port", "0", "--unixsocket", str(self.socket)),
-            *("--save", "", "--appendonly", "no", "--dir", str(self.directory)),
+            *("--save", "", "--appendonly", "no"),
+            *("--dir", str(self.directory), "--dbfilename", "look.rdb"),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
@@ -66,7 +67,6 @@ class RedisServer:
         """All of the data set, as an RDB file made for this look (strings are not compressed)."""
         async with self.client() as client:
             await client.config_set("rdbcompression", "no")
-            await client.config_set("dbfilename", "look.rdb")
             await client.save()
         path = self.directory / "look.rdb"
         content = path.read_bytes()
