@@ -196,17 +196,21 @@ class Arrivals:
 
     async def _join(self, arrival: Arrival) -> None:
         with self._rooms.using(arrival.claims.room) as room:
-            async with room.lock:
-                if room.ended:
-                    raise Refused("room_ended", "the host has ended this consultation")
-                if not arrival.socket.is_open:
-                    return
-                entered = await self._enter(arrival, room)
-            if entered is not None:
+            try:
+                async with self._rooms.turn(room):
+                    if room.ended:
+                        raise Refused("room_ended", "the host has ended this consultation")
+                    if not arrival.socket.is_open:
+                        return
+                    entered = await self._enter(arrival, room)
+            except StoreUnavailable:
+                if not self._arrive_without_redis(arrival, room):
+                    raise
+            else:
                 await self._bring_mail(arrival, room, entered)
 
-    async def _enter(self, arrival: Arrival, room: Room) -> Entered | None:
-        """Put the participant into the session; None when it was welcomed without that."""
+    async def _enter(self, arrival: Arrival, room: Room) -> Entered:
+        """Put the participant into the session. Raises Refused."""
         old = room.members.get(arrival.participant)
         if old is not None and old.instance == arrival.instance:
             member = old
@@ -221,12 +225,9 @@ class Arrivals:
         try:
             await self._courier.settled(room, arrival.participant)
             changed = await self._change(arrival, room)
-        except BaseException as error:
+        except BaseException:
             member.hold, member.fetching = hold, fetching
             self._courier.put_back(room, member, old)
-            if isinstance(error, StoreUnavailable) and member is old:
-                self._arrive_without_redis(arrival, old)
-                return None
             raise
         before = None if changed.previous is None else changed.previous.find(arrival.participant)
         if old is not None and old is not member:
@@ -270,17 +271,29 @@ class Arrivals:
     def _is_closed(self, claims: Claims) -> bool:
         return self._deps.clock.wall() >= claims.closes_at
 
-    def _arrive_without_redis(self, arrival: Arrival, member: Member) -> None:
-        """Redis is away, but this node knows the page: its call goes on."""
-        session = member.room.session
-        known = None if session is None else session.find(arrival.participant)
+    def _arrive_without_redis(self, arrival: Arrival, room: Room) -> bool:
+        """Redis is away; if this node knows the page, its call goes on nevertheless."""
+        member = room.members.get(arrival.participant)
+        known = None if room.session is None else room.session.find(arrival.participant)
+        if (
+            member is None
+            or known is None
+            or member.instance != arrival.instance
+            or not known.live
+            or known.role is not arrival.role
+            or not arrival.socket.is_open
+            or (self._is_closed(arrival.claims) and known.status not in INSIDE)
+        ):
+            return False
         resumed = member.mailbox.resume(arrival.last_seq)
-        if known is None or not known.live or known.role is not arrival.role or resumed is None:
-            raise StoreUnavailable("the waiting room cannot be reached", 2.0)
-        member.hold = Hold.HERE
+        if resumed is None:
+            return False
+        if member.hold is Hold.SPILLED:
+            member.hold = Hold.HERE
         self._rooms.mark_stale(member)
         self._deps.metrics.resumes["memory"] += 1
         self._welcome(arrival, member, resumed)
+        return True
 
     def _replace(self, old: Member) -> None:
         """The same participant has loaded the page anew, here or in another tab."""

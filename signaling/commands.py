@@ -98,7 +98,7 @@ class Commands:
 
     async def _carry_out(self, socket: Socket, member: Member, command: Command) -> None:
         with self._rooms.using(member.room.id) as room:
-            async with room.lock:
+            async with self._rooms.turn(room):
                 if room is not member.room or room.ended:
                     raise Refused("room_ended", "the consultation has ended")
                 if room.members.get(member.id) is not member:

@@ -133,8 +133,17 @@ class Room:
     """One room on this node."""
 
     __slots__ = (
-        "ended", "id", "inside", "lock", "members", "outgoing", "session", "users", "warned"
-    )  # fmt: skip
+        "ended",
+        "failed_at",
+        "id",
+        "inside",
+        "lock",
+        "members",
+        "outgoing",
+        "session",
+        "users",
+        "warned",
+    )
 
     def __init__(self, room: str) -> None:
         self.id = room
@@ -146,6 +155,8 @@ class Room:
         """Held while this node changes the session: one change at a time, in their order."""
         self.outgoing: Outgoing | None = None
         self.ended = False
+        self.failed_at = float("-inf")
+        """When Redis last did not answer for this room, in monotonic seconds."""
         self.warned = False
         self.users = 0
         """Jobs that are at work on it: see Rooms.using."""

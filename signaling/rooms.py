@@ -1,12 +1,14 @@
 """The rooms of this node, and who in them is here, away for a while, or gone."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from signaling.codes import close_code
 from signaling.messages import Bye
 from signaling.node import Clock
 from signaling.room import Hold, Member, Room
+from waiting_room.connection import RETRY_AFTER
+from waiting_room.errors import StoreUnavailable
 from waiting_room.session import Session
 
 
@@ -50,6 +52,23 @@ class Rooms:
         finally:
             found.users -= 1
             self._close_if_empty(found)
+
+    @asynccontextmanager
+    async def turn(self, room: Room) -> AsyncIterator[None]:
+        """Be the only one to change the session of `room` from this node, in the order of asking.
+
+        Raises StoreUnavailable when Redis did not answer somebody who was served meanwhile: those
+        who queued behind would only have to wait as long again, one after the other.
+        """
+        asked_at = self._clock.monotonic()
+        async with room.lock:
+            if room.failed_at >= asked_at:
+                raise StoreUnavailable("the waiting room cannot be reached", RETRY_AFTER)
+            try:
+                yield
+            except StoreUnavailable:
+                room.failed_at = self._clock.monotonic()
+                raise
 
     def _close_if_empty(self, room: Room) -> None:
         if not room.members and not room.users and self._rooms.get(room.id) is room:

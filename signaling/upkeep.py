@@ -108,7 +108,7 @@ class Upkeep:
     async def _change(self, room: Room, event: Change) -> None:
         """Change one room for a reason of time. Raises StoreUnavailable."""
         with self._rooms.using(room.id) as present:
-            async with present.lock:
+            async with self._rooms.turn(present):
                 if present is not room or room.ended or room.session is None:
                     return
                 changed = await self._store.change(

@@ -26,7 +26,7 @@ from waiting_room.providers import Provider, Providers
 from waiting_room.store import SessionStore
 from waiting_room.tokens import Claims, TokenType, mint
 
-PUBLIC_URL = "http://konsil.test"
+PUBLIC_URL = "http://localhost"
 
 
 @dataclass

@@ -7,17 +7,24 @@ import contextlib
 import json
 import secrets
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed
 
 from signaling.arrivals import participant_id
-from tests.integration.signaling.house import PUBLIC_URL, Consultation, Node
+from tests.integration.signaling.house import PUBLIC_URL, Consultation
 from waiting_room.tokens import TokenType
 
 Message = dict[str, Any]
+
+
+class Reachable(Protocol):
+    """A node, in this process or in one of its own."""
+
+    @property
+    def url(self) -> str: ...
 
 
 def new_secret() -> str:
@@ -57,7 +64,7 @@ class Page:
             self.consultation, self.kind, name=self.name, secret=self.secret, token=self.token
         )
 
-    async def connect(self, node: Node) -> None:
+    async def connect(self, node: Reachable) -> None:
         await self.drop()
         self.socket = await ws_connect(
             node.url,
@@ -82,7 +89,7 @@ class Page:
         }
         await self.send(message)
 
-    async def open(self, node: Node, **fields: Any) -> Message:
+    async def open(self, node: Reachable, **fields: Any) -> Message:
         """Connect and say hello; gives the welcome. Fails if there is none."""
         await self.connect(node)
         mark = len(self.messages)
@@ -91,7 +98,7 @@ class Page:
         assert answer["type"] == "welcome", answer
         return answer
 
-    async def refused(self, node: Node, **fields: Any) -> tuple[Message, int]:
+    async def refused(self, node: Reachable, **fields: Any) -> tuple[Message, int]:
         """Connect and say hello, which is refused: the error and the close code."""
         await self.connect(node)
         mark = len(self.messages)

@@ -139,7 +139,7 @@ async def test_security_headers_are_everywhere(node: Node, target: str) -> None:
     )
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == "'self'"
-    assert policy["connect-src"] == "'self' ws://konsil.test"
+    assert policy["connect-src"] == "'self' ws://localhost"
     assert "unsafe" not in answer.headers["content-security-policy"]
     permissions = answer.headers["permissions-policy"].split(", ")
     assert {"camera=(self)", "microphone=(self)", "geolocation=()"} <= set(permissions)

@@ -77,7 +77,7 @@ async def test_frames_that_come_with_the_handshake_are_not_lost(node: Node, page
         raw.write(
             b"GET /ws HTTP/1.1\r\nHost: konsil.test\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://konsil.test\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://localhost\r\n"
             b"Sec-WebSocket-Protocol: konsil.v1\r\n\r\n" + early
         )
         answer = await raw.answer()
