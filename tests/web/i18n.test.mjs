@@ -22,7 +22,7 @@ test("there is one catalogue per language and no other", () => {
 for (const [code, catalogue] of Object.entries(catalogues)) {
   test(`${code}: the same keys, in order, none empty`, () => {
     assert.deepEqual(Object.keys(catalogue), Object.keys(catalogues.en));
-    assert.deepEqual(Object.keys(catalogue), Object.keys(catalogue).toSorted());
+    assert.deepEqual(Object.keys(catalogue), [...Object.keys(catalogue)].sort());
     for (const [key, entry] of Object.entries(catalogue)) {
       for (const text of Object.values(forms(entry))) {
         assert.ok(typeof text === "string" && text.trim() === text && text !== "", key);
@@ -67,7 +67,7 @@ test("every key is used and every key used exists", () => {
 
 test("every refusal of the protocol has words", () => {
   for (const code of [
-    "link_missing", "link_incomplete", "token_invalid", "token_wrong_role", "token_closed", "token_revoked",
+    "link_missing", "link_incomplete", "insecure_context", "unsupported", "token_invalid", "token_wrong_role", "token_closed", "token_revoked",
     "already_used", "room_ended", "room_locked", "room_full", "not_allowed", "origin_refused",
     "something_new", "constructor", "",
   ]) {
