@@ -54,10 +54,12 @@ export async function askLink(token) {
 
 /**
  * @param {string} token
+ * @param {string} secret by which the participant is known; only those admitted are answered
  * @returns {Promise<IceView>}
  */
-export async function askIceServers(token) {
-  return /** @type {IceView} */ (await request("ice-servers", token));
+export async function askIceServers(token, secret) {
+  const headers = { "Konsil-Participant": secret };
+  return /** @type {IceView} */ (await request("ice-servers", token, undefined, headers));
 }
 
 /**
@@ -73,9 +75,10 @@ export async function createConsultation(token, wish) {
  * @param {string} path
  * @param {string} token
  * @param {object} [body]
+ * @param {Record<string, string>} [headers]
  * @returns {Promise<unknown>}
  */
-async function request(path, token, body) {
+async function request(path, token, body, headers = {}) {
   let response;
   try {
     response = await fetch(`/api/v1/${path}`, {
@@ -83,6 +86,7 @@ async function request(path, token, body) {
       headers: {
         Authorization: `Bearer ${token}`,
         ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       cache: "no-store",

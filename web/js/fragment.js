@@ -5,8 +5,18 @@ import { keep, recall } from "./tabmemory.js";
 
 /**
  * @typedef {{ok: true, fragment: string, link: import("./link.js").Link}
- *   | {ok: false, code: "link_missing" | "link_incomplete"}} Taken
+ *   | {ok: false, code: "link_missing" | "link_incomplete" | "insecure_context" | "unsupported"}} Taken
  */
+
+/**
+ * What makes a call impossible in this browser, whatever the link.
+ * @returns {"insecure_context" | "unsupported" | null}
+ */
+function obstacle() {
+  // Without https a browser gives neither camera nor WebCrypto, and so no sealing.
+  if (!isSecureContext) return "insecure_context";
+  return "RTCPeerConnection" in window && "subtle" in crypto ? null : "unsupported";
+}
 
 /**
  * @param {"join" | "host" | "provider"} page
@@ -19,6 +29,8 @@ export function takeFragment(page) {
   addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
   });
+  const hindrance = page === "provider" ? null : obstacle();
+  if (hindrance !== null) return { ok: false, code: hindrance };
   const fragment = location.hash.slice(1) || (recall(`link.${page}`) ?? "");
   const parsed = parseFragment(fragment);
   if (!parsed.ok) return parsed;

@@ -99,10 +99,16 @@ if (parsed.ok) {
     ticks: (state) => state.phase === "early" || state.phase === "trouble" || state.phase === "desk",
   });
 
+  // The link is asked about while the words are still on their way; nothing can be said before.
+  let speaking = false;
+  void page.then(() => {
+    speaking = true;
+  });
   store.subscribe((state, before) => {
     if (state.phase !== before.phase) changePhase(state.phase, before.phase);
     // Who was waiting before this page came is seen; only who comes now is heard.
     if (before.room !== null) tellKnocks(state, before);
+    if (!speaking) return;
     for (const { key, values, urgent } of announcementsBetween(before, state)) {
       announce(t(key, values), urgent);
     }
@@ -133,7 +139,7 @@ if (parsed.ok) {
   }
 
   readySound();
-  void page.then(() => visit.check());
+  void visit.check();
 } else {
   const view = createProblem("host", { again: () => {}, enter: () => {}, reopen: () => {} });
   store.dispatch({ type: "refused", code: parsed.code });

@@ -77,8 +77,14 @@ if (parsed.ok) {
     ticks: ({ phase }) => phase === "early" || phase === "trouble",
   });
 
+  // The link is asked about while the words are still on their way; nothing can be said before.
+  let speaking = false;
+  void page.then(() => {
+    speaking = true;
+  });
   store.subscribe((state, before) => {
     if (state.phase !== before.phase) changePhase(state.phase, before.phase);
+    if (!speaking) return;
     for (const { key, values, urgent } of announcementsBetween(before, state)) {
       announce(t(key, values), urgent);
     }
@@ -112,7 +118,7 @@ if (parsed.ok) {
     void devices.open();
     void visit.prepare();
   }
-  void page.then(() => visit.check());
+  void visit.check();
 } else {
   const view = createProblem("join", { again: () => {}, enter: () => {}, reopen: () => {} });
   store.dispatch({ type: "refused", code: parsed.code });

@@ -10,10 +10,12 @@
  * @typedef {readonly [title: Key, advice: Key, remedy: Remedy]} Words
  */
 
-/** Code of the protocol (section 6) or of link.js -> words. @type {Readonly<Record<string, Words>>} */
+/** Code of the protocol (section 6), of link.js or fragment.js -> words. @type {Readonly<Record<string, Words>>} */
 const PROBLEMS = Object.freeze({
   link_missing: ["problem.missing", "problem.missing_do", null],
   link_incomplete: ["problem.incomplete", "problem.incomplete_do", null],
+  insecure_context: ["problem.insecure", "problem.insecure_do", null],
+  unsupported: ["problem.unsupported", "problem.unsupported_do", null],
   token_invalid: ["problem.invalid", "problem.invalid_do", null],
   token_wrong_role: ["problem.invalid", "problem.invalid_do", null],
   token_closed: ["problem.closed", "problem.closed_do", null],

@@ -6,6 +6,7 @@
 import { ApiError, askIceServers, askLink } from "./api.js";
 import { createChannel } from "./channel.js";
 import { DeviceSet } from "./devices.js";
+import { IceServers } from "./iceservers.js";
 import { createPeers } from "./peer.js";
 import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
 
@@ -34,6 +35,9 @@ const RETRY = Object.freeze({ first: 1000, most: 15_000 });
 /** The longest delay a timer takes, ms; a longer one would fire at once. */
 const TIMER_MOST = 2 ** 31 - 1;
 
+/** May have relays. @type {ReadonlySet<import("./protocol.js").Status>} */
+const INSIDE = new Set(["admitted", "in_call"]);
+
 /** Codes on the socket that say the server has trouble for a moment. */
 const STALLING = new Set(["store_unavailable", "internal", "going_away", "slow_down"]);
 
@@ -44,16 +48,13 @@ export class Visit {
   #channel = null;
   /** @type {Peers | null} */
   #peers = null;
-  /** @type {RTCIceServer[]} */
-  #iceServers = [];
+  #iceServers;
   /** @type {RTCCertificate | undefined} */
   #certificate;
   /** @type {Promise<void> | null} */
   #prepared = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #checkTimer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #iceTimer;
   /** @type {number} */
   #retryDelay = RETRY.first;
 
@@ -61,6 +62,9 @@ export class Visit {
   constructor(options) {
     this.options = options;
     this.memory = recallVisit(options.page, options.fragment);
+    this.#iceServers = new IceServers({
+      ask: () => askIceServers(options.link.token, this.memory.secret),
+    });
     this.devices = new DeviceSet(this.memory);
     this.devices.on("state", (devices) => {
       options.dispatch({ type: "devices", devices });
@@ -121,7 +125,11 @@ export class Visit {
 
   /** Fetches and makes ahead all that a call will need. Nothing of it goes to anybody else. */
   prepare() {
-    this.#prepared ??= Promise.all([this.#fetchIceServers(), this.#makeCertificate()]).then(() => {});
+    this.#prepared ??= Promise.all([
+      // A host is let in by the link; who waits is given no relay.
+      this.options.page === "host" ? this.#iceServers.refresh() : null,
+      this.#makeCertificate(),
+    ]).then(() => {});
     return this.#prepared;
   }
 
@@ -152,6 +160,8 @@ export class Visit {
     });
     channel.on("room", (room) => {
       dispatch({ type: "room", room });
+      if (INSIDE.has(room.you)) this.#iceServers.want();
+      else this.#iceServers.stop();
       this.#peers?.updateRoom(room);
     });
     channel.on("bye", ({ reason }) => {
@@ -258,7 +268,7 @@ export class Visit {
     this.remember({ entered: false });
     if (!end) return;
     this.devices.close();
-    clearTimeout(this.#iceTimer);
+    this.#iceServers.stop();
     this.#prepared = null;
   }
 
@@ -285,22 +295,6 @@ export class Visit {
     } catch {
       this.#certificate = undefined;
     }
-  }
-
-  /** Credentials expire, so they are fetched anew in time, for as long as the visit lasts. */
-  async #fetchIceServers() {
-    let seconds = 30;
-    try {
-      const { ice_servers: iceServers, ttl } = await askIceServers(this.options.link.token);
-      this.#iceServers = iceServers;
-      this.#peers?.setIceServers(iceServers);
-      seconds = Math.max(seconds, ttl * 0.8);
-    } catch {
-      // A direct path may do without; the next try comes by itself.
-    }
-    clearTimeout(this.#iceTimer);
-    this.#iceTimer = setTimeout(
-      () => void this.#fetchIceServers(), Math.min(seconds * 1000, TIMER_MOST));
   }
 }
 
