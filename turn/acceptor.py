@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections import Counter
@@ -15,6 +14,7 @@ from turn.connection import Connection, ConnectionOwner
 from turn.five_tuple import FiveTuple, Transport
 from turn.listening import BoundListener
 from turn.quotas import source_of
+from turn.tls import TlsLayer
 
 _ACCEPT_BATCH = 64  # accepted per wake-up; the rest waits in the kernel's queue
 
@@ -41,13 +41,13 @@ class Acceptor:
         self._monotonic = monotonic
         self._refuse = refuse
         self._listeners: list[socket.socket] = []
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._starting: set[asyncio.Task[None]] = set()
         self._open = 0
         self._sources: Counter[bytes] = Counter()
 
     @property
     def open(self) -> int:
-        """Connections accepted and not yet gone, handshakes included."""
+        """Connections accepted and not yet gone."""
         return self._open
 
     def listen(self, bound: BoundListener) -> None:
@@ -63,17 +63,18 @@ class Acceptor:
         self._listeners.clear()
 
     async def close(self) -> None:
-        """End every connection and handshake."""
+        """End every connection."""
         self.stop_listening()
-        for task in list(self._handshakes):
+        for task in list(self._starting):
             task.cancel()
-        await asyncio.gather(*self._handshakes, return_exceptions=True)
+        await asyncio.gather(*self._starting, return_exceptions=True)
         for connection in list(self.connections.values()):
             connection.abort()
         await asyncio.sleep(0)  # connection_lost is called by the loop's next turn
 
     def sweep(self, now: float) -> None:
-        """End connections whose frame never ends or that have had no allocation for too long.
+        """End connections whose handshake or frame never ends, and those without an allocation
+        for too long.
 
         Called about once a second; a timer of its own for each would cost more than this.
         """
@@ -81,7 +82,7 @@ class Acceptor:
         idle_limit = now - self._limits.idle_seconds
         for connection in list(self.connections.values()):
             if connection.frame_began and connection.frame_began < frame_limit:
-                self._refuse("slow_frame")
+                self._refuse("slow_frame" if connection.established else "handshake_failed")
                 connection.abort()
             elif connection.without_allocation and connection.without_allocation < idle_limit:
                 self._refuse("idle_connection")
@@ -116,29 +117,29 @@ class Acceptor:
             self._open += 1
             self._sources[source] += 1
             task = asyncio.create_task(self._start(sock, bound, client))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
 
     async def _start(self, sock: socket.socket, bound: BoundListener, client: Address) -> None:
-        """Make the connection, through the TLS handshake where there is one."""
-        server = Address(sock.getsockname()[0], bound.address.port)
-        connection = Connection(self._owner, bound.transport, client, server, self._monotonic)
+        """Hand the socket to the event loop as a connection."""
+        connection: Connection | None = None
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            secure = bound.transport is Transport.TLS
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection,
-                sock,
-                ssl=self.context if secure else None,
-                ssl_handshake_timeout=self._limits.handshake_seconds if secure else None,
+            server = Address(sock.getsockname()[0], bound.address.port)
+            tls = (
+                TlsLayer(self.context)
+                if self.context and bound.transport is Transport.TLS
+                else None
             )
-        except (OSError, ssl.SSLError, TimeoutError):
-            self._refuse("handshake_failed")
+            made = Connection(self._owner, bound.transport, client, server, self._monotonic, tls)
+            connection = made
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: made, sock)
+        except OSError:  # the client has gone already
+            self._refuse("accept_failed")
         finally:
-            if not connection.opened:
-                with contextlib.suppress(OSError):
-                    sock.close()
+            if connection is None or not connection.opened:
+                sock.close()
                 self._release(client.host)
 
     def _release(self, host: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from turn.address import Address
 from turn.data_path import DataPath
-from turn.five_tuple import FiveTuple, Transport
+from turn.five_tuple import FiveTuple
 from turn.framing import BrokenStream, ChannelFrame, Framer, StunFrame
+from turn.tls import TlsLayer
 
 # A client that does not read loses media, as on a slow link, long before it costs memory.
 _MEDIA_LIMIT = 256 * 1024
@@ -27,34 +28,39 @@ class ConnectionOwner(Protocol):
 
     def stream_closed(self, connection: Connection) -> None: ...
 
-    def stream_broken(self) -> None: ...
+    def stream_refused(self, reason: str) -> None: ...
 
 
 class Connection(asyncio.Protocol):
     """Frames in, frames out; `turn.data_path.StreamSink` for the data path.
 
     `opened` says that the connection came to life, whatever became of it since. `frame_began` is
-    when the first byte of an incomplete frame came, 0.0 when there is none; `without_allocation`
-    since when the connection has no allocation, 0.0 while it has one.
+    when the TLS handshake or an incomplete frame began, 0.0 when there is neither;
+    `without_allocation` since when the connection has no allocation, 0.0 while it has one.
     """
 
     def __init__(
         self,
         owner: ConnectionOwner,
-        transport: Transport,
-        client: Address,
-        server: Address,
+        flow: FiveTuple,
         monotonic: Callable[[], float],
+        tls: TlsLayer | None,
     ) -> None:
-        self.flow = FiveTuple(transport, client, server)
+        self.flow = flow
         self.opened = False
-        self.frame_began = 0.0
         self.without_allocation = monotonic()
+        self.frame_began = self.without_allocation if tls is not None else 0.0
+        self._tls = tls
         self._owner = owner
         self._monotonic = monotonic
         self._framer = Framer()
         self._transport: asyncio.Transport | None = None
         self._slow = False
+
+    @property
+    def established(self) -> bool:
+        """Whether messages may come: at once over TCP, after the handshake over TLS."""
+        return self._tls is None or self._tls.established
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.opened = True
@@ -70,6 +76,8 @@ class Connection(asyncio.Protocol):
         return False  # nothing is left to say to a client that has said its last
 
     def data_received(self, data: bytes) -> None:
+        if self._tls is not None and not (data := self._decrypt(self._tls, data)):
+            return
         try:
             for frame in self._framer.feed(data):
                 match frame:
@@ -79,13 +87,29 @@ class Connection(asyncio.Protocol):
                         self._owner.stream_message(message, self.flow)
                 self.frame_began = 0.0
         except BrokenStream:
-            self._owner.stream_broken()
+            self._owner.stream_refused("broken_stream")
             self.abort()
             return
         if not self._framer.pending:
             self.frame_began = 0.0
         elif not self.frame_began:
             self.frame_began = self._monotonic()
+
+    def _decrypt(self, tls: TlsLayer, data: bytes) -> bytes:
+        began = tls.established
+        try:
+            plain = tls.receive(data)
+        except ssl.SSLError:
+            self._owner.stream_refused("broken_stream" if began else "handshake_failed")
+            self._write(tls.outgoing())  # the alert that says why
+            self.abort()
+            return b""
+        self._write(tls.outgoing())
+        if tls.established and not began:
+            self.frame_began = 0.0
+        if tls.finished:
+            self.close()
+        return plain
 
     def pause_writing(self) -> None:
         self._slow = True
@@ -97,19 +121,25 @@ class Connection(asyncio.Protocol):
         """Media: dropped while the client reads too slowly."""
         if self._slow or self._transport is None:
             return False
-        self._transport.write(frame)
+        self._write(frame if self._tls is None else self._tls.encrypt(frame))
         return True
 
     def send_message(self, data: bytes) -> None:
         """An answer: a client that piles these up unread is cut off."""
         if self._transport is None:
             return
-        self._transport.write(data)
+        self._write(data if self._tls is None else self._tls.encrypt(data))
         if self._transport.get_write_buffer_size() > _HARD_LIMIT:
             self.abort()
 
+    def _write(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self._transport.write(data)
+
     def close(self) -> None:
         if self._transport is not None:
+            if self._tls is not None:
+                self._write(self._tls.farewell())
             self._transport.close()
 
     def abort(self) -> None:

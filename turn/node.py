@@ -170,8 +170,8 @@ class Node:
         self.server.flow_closed(connection.flow)
         self._perform_outputs()
 
-    def stream_broken(self) -> None:
-        self.path.counters.drop("broken_stream")
+    def stream_refused(self, reason: str) -> None:
+        self.path.counters.drop(reason)
 
     def _on_tick(self) -> None:
         now = self._clock.monotonic()

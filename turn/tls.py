@@ -1,7 +1,8 @@
-"""The TLS side of listening: versions, certificate, ALPN."""
+"""TLS for client connections: versions, certificate, ALPN, and records without a socket."""
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 
 from turn.config import ConfigError, RelayConfig
@@ -9,6 +10,7 @@ from turn.config import ConfigError, RelayConfig
 # RFC 7443: TURN, and STUN for NAT discovery. A client that offers no ALPN, as browsers do for
 # TURN, is served all the same.
 ALPN = ["stun.turn", "stun.nat-discovery"]
+_READ_SIZE = 65536
 
 
 def server_context(config: RelayConfig) -> ssl.SSLContext | None:
@@ -23,3 +25,49 @@ def server_context(config: RelayConfig) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"the relay cannot use its TLS certificate: {error}") from error
     return context
+
+
+class TlsLayer:
+    """The server's side of one TLS connection, bytes in and bytes out.
+
+    asyncio's own TLS keeps a buffer of 256 KiB for each connection, even one that never speaks;
+    this costs what OpenSSL needs, about 10 KiB before a handshake.
+    """
+
+    __slots__ = ("_incoming", "_outgoing", "_tls", "established", "finished")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.established = False
+        self.finished = False
+
+    def receive(self, data: bytes) -> bytes:
+        """Plaintext of what came; raises ssl.SSLError. Afterwards see `outgoing`."""
+        self._incoming.write(data)
+        parts: list[bytes] = []
+        with contextlib.suppress(ssl.SSLWantReadError):
+            if not self.established:
+                self._tls.do_handshake()
+                self.established = True
+            while part := self._tls.read(_READ_SIZE):
+                parts.append(part)
+            self.finished = True  # the client's close_notify
+        return b"".join(parts)
+
+    def encrypt(self, data: bytes) -> bytes:
+        """Records for plaintext to send, on an established connection."""
+        self._tls.write(data)
+        return self._outgoing.read()
+
+    def outgoing(self) -> bytes:
+        """Records that the layer itself has to send."""
+        return self._outgoing.read()
+
+    def farewell(self) -> bytes:
+        """The close_notify, where there is a connection to close."""
+        if self.established:
+            with contextlib.suppress(ssl.SSLError):
+                self._tls.unwrap()
+        return self._outgoing.read()
