@@ -127,12 +127,10 @@ class Acceptor:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = Address(sock.getsockname()[0], bound.address.port)
-            tls = (
-                TlsLayer(self.context)
-                if self.context and bound.transport is Transport.TLS
-                else None
-            )
-            made = Connection(self._owner, bound.transport, client, server, self._monotonic, tls)
+            flow = FiveTuple(bound.transport, client, server)
+            secure = self.context if bound.transport is Transport.TLS else None
+            tls = TlsLayer(secure) if secure is not None else None
+            made = Connection(self._owner, flow, self._monotonic, tls)
             connection = made
             await asyncio.get_running_loop().connect_accepted_socket(lambda: made, sock)
         except OSError:  # the client has gone already
