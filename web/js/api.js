@@ -42,7 +42,13 @@ export class ApiError extends Error {
   }
 }
 
-const PASSING = new Set(["unreachable", "store_unavailable", "slow_down", "going_away", "internal"]);
+const PASSING = new Set([
+  "unreachable",
+  "store_unavailable",
+  "slow_down",
+  "going_away",
+  "internal",
+]);
 
 /**
  * @param {string} token

@@ -20,6 +20,9 @@ import { FULL_SIZE_AFTER, scaleDown, smallStart } from "./smallstart.js";
  * @property {RTCIceTransportPolicy} iceTransportPolicy
  * @property {RTCCertificate} certificate
  * @property {Record<Kind, MediaStreamTrack | null>} tracks
+ * @property {() => Promise<void>} iceServersKnown waits for them as long as it is worth it; they come
+ *   by `setIceServers`
+ * @property {() => Promise<void>} refreshIceServers asks for them anew, likewise
  *
  * @typedef {object} ConnectionEvents
  * @property {[stream: MediaStream]} stream
@@ -37,7 +40,11 @@ const KINDS = ["audio", "video"];
 /** @extends {Emitter<ConnectionEvents>} */
 export class Connection extends Emitter {
   #pc;
+  #configuration;
   #negotiation;
+  #refreshIceServers;
+  /** @type {"direct" | "relay" | null} */
+  #path = null;
   #tracks;
   #initiator;
   #started = false;
@@ -52,22 +59,29 @@ export class Connection extends Emitter {
   #fullSizeTimer;
 
   /** @param {ConnectionOptions} options */
-  constructor({ initiator, iceServers, iceTransportPolicy, certificate, tracks }) {
+  constructor(options) {
     super();
+    const { initiator, iceServers, iceTransportPolicy, certificate, tracks } = options;
     this.#initiator = initiator;
     this.#tracks = { ...tracks };
-    const pc = new RTCPeerConnection({
+    this.#refreshIceServers = options.refreshIceServers;
+    /** @type {RTCConfiguration} */
+    this.#configuration = {
       iceServers, iceTransportPolicy, certificates: [certificate], bundlePolicy: "max-bundle",
       // Lets the responder gather, too, before it has an offer.
       iceCandidatePoolSize: 1,
-    });
+    };
+    const pc = new RTCPeerConnection(this.#configuration);
     this.#pc = pc;
     this.#negotiation = new Negotiation(pc, {
-      polite: !initiator, adopt: () => this.#adopt(),
+      polite: !initiator, adopt: () => this.#adopt(), beforeAnswer: options.iceServersKnown,
     });
     pc.addEventListener("track", ({ track }) => this.#received(track));
     pc.addEventListener("connectionstatechange", () => this.#changed());
-    watchPath(pc, (path) => this.emit("path", path));
+    watchPath(pc, (path) => {
+      this.#path = path;
+      this.emit("path", path);
+    });
     for (const kind of KINDS) this.#addSender(kind);
   }
 
@@ -111,8 +125,24 @@ export class Connection extends Emitter {
   }
 
   /** The network is another one: finds a path anew, while media stays on the old one. */
-  restartIce() {
-    if (this.#started && this.#pc.remoteDescription) this.#pc.restartIce();
+  async restartIce() {
+    if (!this.#started || !this.#pc.remoteDescription) return;
+    // A relay may have gone, or its credentials be about to.
+    await this.#refreshIceServers();
+    if (!this.#closed) this.#pc.restartIce();
+  }
+
+  /**
+   * @param {RTCIceServer[]} iceServers gathered from at the next description
+   * @param {boolean} renewed the credentials of those in use expire soon
+   */
+  setIceServers(iceServers, renewed) {
+    if (this.#closed) return;
+    this.#configuration = { ...this.#configuration, iceServers };
+    this.#pc.setConfiguration(this.#configuration);
+    // An allocation lives no longer than the credentials it was made with (RFC 8656 section 7).
+    const without = this.#pc.connectionState !== "connected" && this.#pc.localDescription !== null;
+    if (without || (renewed && this.#path === "relay")) this.#pc.restartIce();
   }
 
   close() {
@@ -191,7 +221,7 @@ export class Connection extends Emitter {
   }
 
   #recover() {
-    this.restartIce();
+    this.restartIce().catch((error) => this.#fault(error));
     clearTimeout(this.#restartTimer);
     this.#restartTimer = setTimeout(() => {
       if (this.#pc.connectionState === "failed") this.#recover();

@@ -13,6 +13,7 @@ export class Negotiation {
   #pc;
   #polite;
   #adopt;
+  #beforeAnswer;
   /** The first description has gone out. */
   /** @type {(content: Content) => void} */
   #send = () => {};
@@ -32,13 +33,15 @@ export class Negotiation {
 
   /**
    * @param {RTCPeerConnection} pc with its transceivers
-   * @param {{polite: boolean, adopt: () => void}} options adopt: the other's offer is applied, and its
-   *   transceivers may be given tracks and directions before the answer
+   * @param {{polite: boolean, adopt: () => void, beforeAnswer: () => Promise<void>}} options adopt: the
+   *   other's offer is applied, and its transceivers may be given tracks and directions before the
+   *   answer; beforeAnswer: what gathers candidates for the answer may still be configured
    */
-  constructor(pc, { polite, adopt }) {
+  constructor(pc, { polite, adopt, beforeAnswer }) {
     this.#pc = pc;
     this.#polite = polite;
     this.#adopt = adopt;
+    this.#beforeAnswer = beforeAnswer;
     pc.addEventListener("negotiationneeded", () => this.#offer());
     pc.addEventListener("icecandidate", ({ candidate }) => this.#candidate(candidate));
   }
@@ -105,6 +108,7 @@ export class Negotiation {
     }
     if (description.type !== "offer") return;
     this.#adopt();
+    await this.#beforeAnswer();
     this.#describing += 1;
     try {
       await pc.setLocalDescription();

@@ -88,7 +88,12 @@ export class Party extends Emitter {
   }
 
   restartIce() {
-    this.#connection?.restartIce();
+    this.#connection?.restartIce().catch(reportError);
+  }
+
+  /** @param {RTCIceServer[]} iceServers @param {boolean} renewed see Connection.setIceServers */
+  setIceServers(iceServers, renewed) {
+    this.#taken?.then((connection) => connection.setIceServers(iceServers, renewed), () => {});
   }
 
   /** @param {import("./connection.js").Kind} kind @param {MediaStreamTrack | null} track */

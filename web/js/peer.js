@@ -11,6 +11,7 @@ import { makeShare } from "./sealing.js";
  * @typedef {import("./connection.js").Kind} Kind
  * @typedef {import("./connection.js").PeerState} PeerState
  * @typedef {import("./content.js").Media} Media
+ * @typedef {import("./iceservers.js").IceServers} IceServers
  * @typedef {import("./identity.js").Identity} Identity
  * @typedef {import("./protocol.js").ParticipantView} ParticipantView
  * @typedef {import("./protocol.js").RoomView} RoomView
@@ -23,7 +24,7 @@ import { makeShare } from "./sealing.js";
  * @property {{participant: string, role: Role}} self from `welcome`
  * @property {string} room from GET /api/v1/link
  * @property {Uint8Array | null} linkSecret 16 bytes of the link's `~{secret}`, or null
- * @property {RTCIceServer[]} iceServers
+ * @property {IceServers} iceServers
  * @property {RTCIceTransportPolicy} iceTransportPolicy
  * @property {RTCCertificate} [certificate] of this page load; made when absent
  *
@@ -43,10 +44,14 @@ import { makeShare } from "./sealing.js";
 const EARLY_PEOPLE = 8;
 const EARLY_SIGNALS = 16;
 
+/** Longest wait for a relay where a direct path may do without, and where it is the only one, ms. */
+const RELAY_PATIENCE = Object.freeze({ all: 1_000, relay: 10_000 });
+/** Longest wait for fresh credentials where there are some already, ms. */
+const REFRESH_PATIENCE = 1_000;
+
 /** @extends {Emitter<PeersEvents>} */
 export class Peers extends Emitter {
   #options;
-  #iceServers;
   /** @type {Promise<Identity>} */
   #identity;
   /** @type {Map<string, Party>} */
@@ -74,13 +79,13 @@ export class Peers extends Emitter {
   constructor(options) {
     super();
     this.#options = options;
-    this.#iceServers = options.iceServers;
     this.#identity = options.certificate ? identityOf(options.certificate) : ownIdentity();
     const { channel } = options;
     this.#leave = [
       channel.on("signal", ({ from, data }) => this.#signaled(from, data)),
       channel.on("welcome", () => this.#reconnected()),
       channel.on("overflow", (to) => this.#overflowed(to)),
+      options.iceServers.on("change", ({ renewed }) => this.#newIceServers(renewed)),
       onNetworkChange(() => this.#networkChanged()),
     ];
   }
@@ -125,12 +130,6 @@ export class Peers extends Emitter {
     // While the server is away only the last state is worth keeping.
     this.#mediaTold = this.#options.channel.state === "open";
     if (this.#mediaTold) for (const party of this.#parties.values()) party.tellMedia();
-  }
-
-  /** @param {RTCIceServer[]} iceServers fresh credentials, for connections made from now on */
-  setIceServers(iceServers) {
-    this.#iceServers = iceServers;
-    this.#renewSpare();
   }
 
   /** @param {RoomView} room opens exchanges with those admitted, closes those gone */
@@ -249,6 +248,30 @@ export class Peers extends Emitter {
     });
   }
 
+  /** @param {boolean} renewed */
+  #newIceServers(renewed) {
+    for (const party of this.#parties.values()) {
+      party.setIceServers(this.#options.iceServers.current, renewed);
+    }
+    this.#renewSpare();
+  }
+
+  /** @returns {Promise<void>} */
+  #iceServersKnown() {
+    const { iceServers, iceTransportPolicy: policy } = this.#options;
+    return iceServers.ready({ success: policy === "relay", within: RELAY_PATIENCE[policy] });
+  }
+
+  /** @returns {Promise<void>} */
+  #refreshIceServers() {
+    return Promise.race([
+      this.#options.iceServers.refresh(),
+      /** @type {Promise<void>} */ (new Promise((resolve) => {
+        setTimeout(resolve, REFRESH_PATIENCE);
+      })),
+    ]);
+  }
+
   #networkChanged() {
     for (const party of this.#parties.values()) party.restartIce();
     this.#renewSpare();
@@ -291,9 +314,14 @@ export class Peers extends Emitter {
   /** @param {boolean} initiator */
   async #makeConnection(initiator) {
     const { certificate } = await this.#identity;
+    // An offer is made at once, an answer later.
+    if (initiator) await this.#iceServersKnown();
     const connection = new Connection({
-      initiator, certificate, tracks: this.#tracks, iceServers: this.#iceServers,
+      initiator, certificate, tracks: this.#tracks,
+      iceServers: this.#options.iceServers.current,
       iceTransportPolicy: this.#options.iceTransportPolicy,
+      iceServersKnown: () => this.#iceServersKnown(),
+      refreshIceServers: () => this.#refreshIceServers(),
     });
     await connection.prepare();
     return connection;
