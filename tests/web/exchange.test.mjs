@@ -442,6 +442,7 @@ test("contents have exactly one member of the right form", () => {
   const candidate = { candidate: "candidate:1", sdpMid: "0", sdpMLineIndex: 0, usernameFragment: "x" };
   for (const good of [
     { candidate }, { candidate: null }, media(1), { description: { type: "offer", sdp: "" } },
+    { restart: true },
   ]) {
     assert.deepEqual(decodeContent(encodeContent(good)), good);
   }
@@ -449,7 +450,7 @@ test("contents have exactly one member of the right form", () => {
     {}, [], null, 1, "x", { ...media(1), candidate: null }, { media: { audio: 1, video: true } },
     { media: { audio: true } }, { description: { type: "rollback", sdp: "" } },
     { description: { type: "offer" } }, { description: { type: "offer", sdp: "", more: 1 } },
-    { candidate: { candidate: 1 } }, { candidate: "x" }, { unknown: 1 },
+    { candidate: { candidate: 1 } }, { candidate: "x" }, { unknown: 1 }, { restart: 1 },
   ]) {
     assert.throws(() => decodeContent(encode(bad)), Refusal, JSON.stringify(bad));
   }

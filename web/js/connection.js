@@ -129,7 +129,7 @@ export class Connection extends Emitter {
     if (!this.#started || !this.#pc.remoteDescription) return;
     // A relay may have gone, or its credentials be about to.
     await this.#refreshIceServers();
-    if (!this.#closed) this.#pc.restartIce();
+    if (!this.#closed) this.#negotiation.restartIce();
   }
 
   /**
@@ -142,7 +142,12 @@ export class Connection extends Emitter {
     this.#pc.setConfiguration(this.#configuration);
     // An allocation lives no longer than the credentials it was made with (RFC 8656 section 7).
     const without = this.#pc.connectionState !== "connected" && this.#pc.localDescription !== null;
-    if (without || (renewed && this.#path === "relay")) this.#pc.restartIce();
+    if (without || (renewed && this.#path === "relay")) this.#negotiation.restartIce();
+  }
+
+  /** The other side asks for it. */
+  restartAsked() {
+    if (!this.#closed) this.#negotiation.restartAsked();
   }
 
   close() {

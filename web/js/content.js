@@ -10,7 +10,8 @@ import { Refusal } from "./sealing.js";
  * @typedef {{audio: boolean, video: boolean}} Media whether microphone and camera are on
  *
  * Exactly one member.
- * @typedef {{description: Description} | {candidate: RTCIceCandidateInit | null} | {media: Media}} Content
+ * @typedef {{description: Description} | {candidate: RTCIceCandidateInit | null} | {media: Media}
+ *   | {restart: true}} Content restart: the responder asks the initiator to restart ICE
  */
 
 /**
@@ -36,6 +37,7 @@ export function decodeContent(plaintext) {
     return { candidate: value.candidate };
   }
   if ("media" in value && isMedia(value.media)) return { media: value.media };
+  if ("restart" in value && value.restart === true) return { restart: true };
   throw new Refusal("malformed");
 }
 

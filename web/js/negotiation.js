@@ -68,6 +68,23 @@ export class Negotiation {
     });
   }
 
+  /**
+   * Finds a path anew. Only the initiator offers it, the responder asks: both tend to notice at once
+   * that the network is another one, and the picture on the side that must then roll its offer back
+   * stays frozen for good in Chromium (seen in 156), though frames are received and decoded.
+   */
+  restartIce() {
+    if (!this.#polite) this.#pc.restartIce();
+    else if (this.#started) this.#send({ restart: true });
+  }
+
+  /** The responder asks for it. */
+  restartAsked() {
+    // What is under way does it, too: the answer to it comes from the responder's new network.
+    const underWay = this.#makingOffer || this.#pc.signalingState !== "stable";
+    if (!this.#polite && !underWay) this.#pc.restartIce();
+  }
+
   /** @param {Description | RTCIceCandidateInit | null} received a description has a `type` */
   receive(received) {
     this.#enqueue(async () => {

@@ -189,6 +189,10 @@ export class Party extends Emitter {
       this.emit("media", content.media);
       return;
     }
+    if ("restart" in content) {
+      this.#connection?.restartAsked();
+      return;
+    }
     const received = "description" in content ? content.description : content.candidate;
     const taken = this.#taken;
     if (this.#connection) this.#connection.receive(received);
