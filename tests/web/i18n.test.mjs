@@ -4,19 +4,34 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import {
-  chooseLanguage, clock, createTranslate, dayAndTime, LANGUAGES, span, timeOfDay,
+  chooseLanguage,
+  clock,
+  createTranslate,
+  dayAndTime,
+  LANGUAGES,
+  span,
+  timeOfDay,
 } from "../../web/js/i18n.js";
 import { overWords, problemWords } from "../../web/js/problems.js";
 
 const WEB = new URL("../../web/", import.meta.url);
-const catalogues = Object.fromEntries(Object.keys(LANGUAGES).map((code) =>
-  [code, JSON.parse(readFileSync(new URL(`i18n/${code}.json`, WEB), "utf8"))]));
+const catalogues = Object.fromEntries(
+  Object.keys(LANGUAGES).map((code) => [
+    code,
+    JSON.parse(readFileSync(new URL(`i18n/${code}.json`, WEB), "utf8")),
+  ]),
+);
 const forms = (entry) => (typeof entry === "string" ? { other: entry } : entry);
 const placeholders = (text) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
 test("there is one catalogue per language and no other", () => {
   const files = readdirSync(new URL("i18n/", WEB)).sort();
-  assert.deepEqual(files, Object.keys(LANGUAGES).map((code) => `${code}.json`).sort());
+  assert.deepEqual(
+    files,
+    Object.keys(LANGUAGES)
+      .map((code) => `${code}.json`)
+      .sort(),
+  );
 });
 
 for (const [code, catalogue] of Object.entries(catalogues)) {
@@ -38,7 +53,10 @@ for (const [code, catalogue] of Object.entries(catalogues)) {
       for (const [form, text] of Object.entries(forms(entry))) {
         // "One person" may leave the number out; anything else says what English says.
         const found = placeholders(text);
-        const allowed = form === "one" ? expected.filter((name) => found.includes(name) || name !== "count") : expected;
+        const allowed =
+          form === "one"
+            ? expected.filter((name) => found.includes(name) || name !== "count")
+            : expected;
         assert.deepEqual(found, allowed, `${key}.${form}`);
       }
       if (typeof entry !== "string") {
@@ -56,20 +74,47 @@ for (const [code, catalogue] of Object.entries(catalogues)) {
 }
 
 test("every key is used and every key used exists", () => {
-  const sources = readdirSync(new URL("js/", WEB)).filter((name) => name.endsWith(".js"))
-    .map((name) => readFileSync(new URL(`js/${name}`, WEB), "utf8")).join("\n");
+  const sources = readdirSync(new URL("js/", WEB))
+    .filter((name) => name.endsWith(".js"))
+    .map((name) => readFileSync(new URL(`js/${name}`, WEB), "utf8"))
+    .join("\n");
   const groups = new Set(Object.keys(catalogues.en).map((key) => key.split(".")[0]));
-  const used = new Set([...sources.matchAll(/"([a-z]+)\.([a-z_]+)"/g)]
-    .filter(([, group]) => groups.has(group)).map(([, group, name]) => `${group}.${name}`));
-  assert.deepEqual([...used].filter((key) => !(key in catalogues.en)), [], "used but missing");
-  assert.deepEqual(Object.keys(catalogues.en).filter((key) => !used.has(key)), [], "never used");
+  const used = new Set(
+    [...sources.matchAll(/"([a-z]+)\.([a-z_]+)"/g)]
+      .filter(([, group]) => groups.has(group))
+      .map(([, group, name]) => `${group}.${name}`),
+  );
+  assert.deepEqual(
+    [...used].filter((key) => !(key in catalogues.en)),
+    [],
+    "used but missing",
+  );
+  assert.deepEqual(
+    Object.keys(catalogues.en).filter((key) => !used.has(key)),
+    [],
+    "never used",
+  );
 });
 
 test("every refusal of the protocol has words", () => {
   for (const code of [
-    "link_missing", "link_incomplete", "insecure_context", "unsupported", "token_invalid", "token_wrong_role", "token_closed", "token_revoked",
-    "already_used", "room_ended", "room_locked", "room_full", "not_allowed", "origin_refused",
-    "something_new", "constructor", "",
+    "link_missing",
+    "link_incomplete",
+    "insecure_context",
+    "unsupported",
+    "token_invalid",
+    "token_wrong_role",
+    "token_closed",
+    "token_revoked",
+    "already_used",
+    "room_ended",
+    "room_locked",
+    "room_full",
+    "not_allowed",
+    "origin_refused",
+    "something_new",
+    "constructor",
+    "",
   ]) {
     for (const page of ["join", "host"]) {
       const [title, advice] = problemWords(code, page);
@@ -89,7 +134,10 @@ test("the first language that we speak, by its base, else English", () => {
 });
 
 test("placeholders and plurals are filled in", () => {
-  const t = createTranslate("en", { a: "{x} and {y}", n: { one: "{count} day", other: "{count} days" } });
+  const t = createTranslate("en", {
+    a: "{x} and {y}",
+    n: { one: "{count} day", other: "{count} days" },
+  });
   assert.equal(t("a", { x: "<b>", y: "{x}" }), "<b> and {x}", "a value is text, never a template");
   assert.equal(t("n", { count: 1 }), "1 day");
   assert.equal(t("n", { count: 1200 }), "1,200 days");

@@ -13,37 +13,56 @@ function closure(entry) {
   const found = new Set([entry]);
   for (const file of found) {
     const code = read(`js/${file}`).replace(/\/\*[\s\S]*?\*\//g, "");
-    for (const [, name] of code.matchAll(/(?:from|import)\s*\(?"\.\/([\w-]+\.js)"/g)) found.add(name);
+    for (const [, name] of code.matchAll(/(?:from|import)\s*\(?"\.\/([\w-]+\.js)"/g))
+      found.add(name);
   }
   return [...found].sort();
 }
 
 test("all pages are here", () => {
-  assert.deepEqual(pages.sort(), ["404.html", "host.html", "index.html", "join.html", "provider.html"]);
+  assert.deepEqual(pages.sort(), [
+    "404.html",
+    "host.html",
+    "index.html",
+    "join.html",
+    "provider.html",
+  ]);
 });
 
 for (const page of pages) {
   const html = read(page);
-  const entry = html.match(/<script type="module" src="\/static\/js\/([\w-]+\.js)"><\/script>/)?.[1];
+  const entry = html.match(
+    /<script type="module" src="\/static\/js\/([\w-]+\.js)"><\/script>/,
+  )?.[1];
 
   test(`${page}: every module it needs, and no other, is preloaded, so one round trip loads them all`, () => {
-    const preloaded = [...html.matchAll(/<link rel="modulepreload" href="\/static\/js\/([\w-]+\.js)">/g)]
-      .map(([, name]) => name);
+    const preloaded = [
+      ...html.matchAll(/<link rel="modulepreload" href="\/static\/js\/([\w-]+\.js)">/g),
+    ].map(([, name]) => name);
     assert.deepEqual([...preloaded, entry].sort(), closure(entry));
   });
 
   test(`${page}: no inline script, style or handler, and nothing from elsewhere`, () => {
     assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|javascript:/i);
     assert.equal(html.match(/<script/g).length, 1);
-    for (const [, url] of html.matchAll(/(?:href|src)="([^"]*)"/g)) assert.match(url, /^\/(static\/|$)/);
+    for (const [, url] of html.matchAll(/(?:href|src)="([^"]*)"/g))
+      assert.match(url, /^\/(static\/|$)/);
   });
 }
 
 test("no module makes markup from text, sets a cookie, keeps anything beyond the tab, or calls elsewhere", () => {
   for (const name of modules) {
     const code = read(`js/${name}`);
-    assert.doesNotMatch(code, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/, name);
-    assert.doesNotMatch(code, /document\.cookie|localStorage|indexedDB|caches\.open|serviceWorker/, name);
+    assert.doesNotMatch(
+      code,
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/,
+      name,
+    );
+    assert.doesNotMatch(
+      code,
+      /document\.cookie|localStorage|indexedDB|caches\.open|serviceWorker/,
+      name,
+    );
     const live = code.replace(/\/\*[\s\S]*?\*\//g, "").replace("http://www.w3.org/2000/svg", "");
     assert.doesNotMatch(live, /https?:\/\/[a-z]/i, name);
     assert.match(code, /^\/\/ @ts-check\n/, name);

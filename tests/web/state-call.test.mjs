@@ -4,14 +4,30 @@ import { test } from "node:test";
 
 import { announcementsBetween } from "../../web/js/announcements.js";
 import { healthOf, peopleOf, reduceCall } from "../../web/js/callstate.js";
-import { faultOf, NO_DEVICES, readinessOf, statusOf, worthTrying } from "../../web/js/devicestate.js";
+import {
+  faultOf,
+  NO_DEVICES,
+  readinessOf,
+  statusOf,
+  worthTrying,
+} from "../../web/js/devicestate.js";
 import { JOIN_START } from "../../web/js/joinstate.js";
 import { loudness } from "../../web/js/meter.js";
 
 const view = (you, ...ids) => ({
-  version: 1, you, host_present: true, locked: false, place: null,
+  version: 1,
+  you,
+  host_present: true,
+  locked: false,
+  place: null,
   participants: ids.map((id) => ({
-    id, instance: "i", name: id.toUpperCase(), role: "client", status: "in_call", connected: true, since: 0,
+    id,
+    instance: "i",
+    name: id.toUpperCase(),
+    role: "client",
+    status: "in_call",
+    connected: true,
+    since: 0,
   })),
 });
 
@@ -19,7 +35,13 @@ test("who stays keeps the state, who goes is dropped, oneself is not shown", () 
   let call = peopleOf([], view("in_call", "me", "a", "b"), "me");
   call = reduceCall(call, { type: "peer_path", participant: "a", path: "relay" });
   call = peopleOf(call, view("in_call", "me", "c", "a"), "me");
-  assert.deepEqual(call.map(({ id, path }) => [id, path]), [["c", null], ["a", "relay"]]);
+  assert.deepEqual(
+    call.map(({ id, path }) => [id, path]),
+    [
+      ["c", null],
+      ["a", "relay"],
+    ],
+  );
   assert.deepEqual(peopleOf(call, view("waiting"), "me"), []);
 });
 
@@ -32,7 +54,12 @@ test("who waits or was removed is not in the call", () => {
 
 test("a refusal outweighs every state of the connection, and ends with the next good exchange", () => {
   let call = peopleOf([], view("in_call", "a"), "me");
-  call = reduceCall(call, { type: "peer_security", participant: "a", verified: "code", code: "123456" });
+  call = reduceCall(call, {
+    type: "peer_security",
+    participant: "a",
+    verified: "code",
+    code: "123456",
+  });
   call = reduceCall(call, { type: "peer_compared", participant: "a" });
   call = reduceCall(call, { type: "peer_refused", participant: "a", reason: "replayed" });
   call = reduceCall(call, { type: "peer_connection", participant: "a", state: "closed" });
@@ -55,8 +82,11 @@ test("a broken connection with the socket gone reads as away, else as interrupte
   const [remote] = peopleOf([], view("in_call", "a"), "me");
   assert.equal(healthOf({ ...remote, connection: "disconnected" }), "interrupted");
   assert.equal(healthOf({ ...remote, connection: "disconnected", present: false }), "away");
-  assert.equal(healthOf({ ...remote, connection: "connected", present: false }), "fine",
-    "media that flows matters more than a lost socket");
+  assert.equal(
+    healthOf({ ...remote, connection: "connected", present: false }),
+    "fine",
+    "media that flows matters more than a lost socket",
+  );
 });
 
 test("what a browser's refusal means", () => {
@@ -72,7 +102,9 @@ test("what a browser's refusal means", () => {
 test("who has said no is not asked a second time", () => {
   const both = ["microphone", "camera"];
   assert.deepEqual(worthTrying("none", { camera: "prompt", microphone: "prompt" }), both);
-  assert.deepEqual(worthTrying("refused", { camera: "denied", microphone: "granted" }), ["microphone"]);
+  assert.deepEqual(worthTrying("refused", { camera: "denied", microphone: "granted" }), [
+    "microphone",
+  ]);
   assert.deepEqual(worthTrying("refused", { camera: "prompt", microphone: "prompt" }), []);
   assert.deepEqual(worthTrying("refused", { camera: "unknown", microphone: "unknown" }), []);
   assert.deepEqual(worthTrying("insecure", { camera: "granted", microphone: "granted" }), []);
@@ -94,14 +126,28 @@ test("readiness and the fault to explain", () => {
 test("changes are said once, and only what has changed", () => {
   const call = peopleOf([], view("in_call", "a"), "me");
   const before = { ...JOIN_START, phase: "call", call };
-  const keys = (after) => announcementsBetween(before, { ...before, ...after }).map(({ key }) => key);
+  const keys = (after) =>
+    announcementsBetween(before, { ...before, ...after }).map(({ key }) => key);
   assert.deepEqual(keys({}), []);
-  assert.deepEqual(keys({ call: reduceCall(call, { type: "peer_connection", participant: "a", state: "connected" }) }),
-    ["say.connected"]);
-  assert.deepEqual(keys({ call: reduceCall(call, { type: "peer_media", participant: "a", audio: false, video: true }) }),
-    ["say.muted"]);
-  assert.deepEqual(announcementsBetween({ ...before, phase: "waiting" }, before).map(({ key, urgent }) => [key, urgent]),
-    [["say.admitted", true]]);
+  assert.deepEqual(
+    keys({
+      call: reduceCall(call, { type: "peer_connection", participant: "a", state: "connected" }),
+    }),
+    ["say.connected"],
+  );
+  assert.deepEqual(
+    keys({
+      call: reduceCall(call, { type: "peer_media", participant: "a", audio: false, video: true }),
+    }),
+    ["say.muted"],
+  );
+  assert.deepEqual(
+    announcementsBetween({ ...before, phase: "waiting" }, before).map(({ key, urgent }) => [
+      key,
+      urgent,
+    ]),
+    [["say.admitted", true]],
+  );
 });
 
 test("loudness runs from silence to full, and bears an empty buffer", () => {

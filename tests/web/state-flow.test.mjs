@@ -2,21 +2,38 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HOST, HOST_START, knocksBetween, reduceHost, talking, waitingOf } from "../../web/js/hoststate.js";
+import {
+  HOST,
+  HOST_START,
+  knocksBetween,
+  reduceHost,
+  talking,
+  waitingOf,
+} from "../../web/js/hoststate.js";
 import { JOIN, JOIN_START, reduceJoin } from "../../web/js/joinstate.js";
 import { PROVIDER, PROVIDER_START, reduceProvider, refusalOf } from "../../web/js/providerstate.js";
 import { createStore } from "../../web/js/store.js";
 
 const LINK = {
-  type: "link", skew: 40, appointment: { provider: "Dr. Seidel", opensAt: 1000, closesAt: 2000 },
+  type: "link",
+  skew: 40,
+  appointment: { provider: "Dr. Seidel", opensAt: 1000, closesAt: 2000 },
 };
 const WELCOME = {
-  type: "welcome", skew: 50,
+  type: "welcome",
+  skew: 50,
   welcome: { participant: "me", provider: "Dr. Seidel", opens_at: 1000, closes_at: 2000 },
 };
 
 const person = (id, status, more = {}) => ({
-  id, status, instance: "i1", name: id, role: "client", connected: true, since: 5, ...more,
+  id,
+  status,
+  instance: "i1",
+  name: id,
+  role: "client",
+  connected: true,
+  since: 5,
+  ...more,
 });
 const room = (you, participants = [], more = {}) => ({
   type: "room",
@@ -25,7 +42,8 @@ const room = (you, participants = [], more = {}) => ({
 const run = (reduce, start, ...events) => events.reduce(reduce, start);
 const joined = (...events) =>
   run(reduceJoin, JOIN_START, LINK, { type: "enter" }, WELCOME, ...events);
-const hosting = (...events) => run(reduceHost, HOST_START, LINK, WELCOME, room("admitted"), ...events);
+const hosting = (...events) =>
+  run(reduceHost, HOST_START, LINK, WELCOME, room("admitted"), ...events);
 
 for (const [name, table] of Object.entries({ JOIN, HOST, PROVIDER })) {
   test(`${name}: every transition leads to a phase of the table`, () => {
@@ -48,7 +66,10 @@ test("a client waits, is admitted, talks, and the host ends it", () => {
   assert.equal(state.room.place, 2);
   state = run(reduceJoin, state, room("admitted", [person("doc", "in_call", { role: "host" })]));
   assert.equal(state.phase, "call");
-  assert.deepEqual(state.call.map((remote) => remote.id), ["doc"]);
+  assert.deepEqual(
+    state.call.map((remote) => remote.id),
+    ["doc"],
+  );
   state = run(reduceJoin, state, { type: "bye", reason: "ended" });
   assert.equal(state.phase, "over");
   assert.equal(state.over, "ended");
@@ -70,7 +91,10 @@ test("back to waiting is told, until the next admission", () => {
 });
 
 test("a server that has lost its memory is not taken for a host who sends somebody back", () => {
-  const state = joined(room("in_call", [], { version: 7 }), room("waiting", [], { place: 1, version: 2 }));
+  const state = joined(
+    room("in_call", [], { version: 7 }),
+    room("waiting", [], { place: 1, version: 2 }),
+  );
   assert.deepEqual([state.phase, state.movedBack], ["waiting", false]);
 });
 
@@ -99,7 +123,11 @@ test("what comes after the end changes nothing", () => {
 
 test("devices and the socket's state are taken in every phase and change none", () => {
   for (const phase of Object.keys(JOIN)) {
-    const state = run(reduceJoin, { ...JOIN_START, phase }, { type: "channel", channel: "reconnecting" });
+    const state = run(
+      reduceJoin,
+      { ...JOIN_START, phase },
+      { type: "channel", channel: "reconnecting" },
+    );
     assert.deepEqual([state.phase, state.channel], [phase, "reconnecting"]);
   }
 });
@@ -114,24 +142,38 @@ test("a server in trouble is told until the socket is open again", () => {
 });
 
 test("a host goes in by the link alone and sees who waits, in order", () => {
-  const state = hosting(room("admitted", [
-    person("me", "admitted", { role: "host" }), person("b", "waiting"), person("a", "waiting"),
-    person("c", "declined"),
-  ]));
+  const state = hosting(
+    room("admitted", [
+      person("me", "admitted", { role: "host" }),
+      person("b", "waiting"),
+      person("a", "waiting"),
+      person("c", "declined"),
+    ]),
+  );
   assert.equal(state.phase, "desk");
-  assert.deepEqual(waitingOf(state).map((p) => p.id), ["b", "a"]);
+  assert.deepEqual(
+    waitingOf(state).map((p) => p.id),
+    ["b", "a"],
+  );
   assert.equal(talking(state), false);
 });
 
 test("a knock is heard once, not for those put back, not for those who are gone", () => {
   const empty = hosting();
   const one = run(reduceHost, empty, room("admitted", [person("a", "waiting")]));
-  assert.deepEqual(knocksBetween(empty, one).map((p) => p.id), ["a"]);
+  assert.deepEqual(
+    knocksBetween(empty, one).map((p) => p.id),
+    ["a"],
+  );
   assert.deepEqual(knocksBetween(one, one), []);
   const inside = run(reduceHost, one, room("admitted", [person("a", "in_call")]));
   assert.deepEqual(knocksBetween(one, inside), []);
   assert.deepEqual(knocksBetween(inside, one), [], "the host has put them back");
-  const away = run(reduceHost, empty, room("admitted", [person("b", "waiting", { connected: false })]));
+  const away = run(
+    reduceHost,
+    empty,
+    room("admitted", [person("b", "waiting", { connected: false })]),
+  );
   assert.deepEqual(knocksBetween(empty, away), []);
 });
 
@@ -148,7 +190,11 @@ test("making a consultation", () => {
   const made = { clientLink: "c", hostLink: "h", startsAt: 1, closesAt: 2 };
   let state = run(reduceProvider, PROVIDER_START, { type: "create" });
   assert.equal(state.phase, "busy");
-  assert.equal(run(reduceProvider, state, { type: "create" }), state, "one click, one consultation");
+  assert.equal(
+    run(reduceProvider, state, { type: "create" }),
+    state,
+    "one click, one consultation",
+  );
   assert.equal(run(reduceProvider, state, refusalOf("store_unavailable")).phase, "form");
   assert.equal(run(reduceProvider, state, refusalOf("token_revoked")).phase, "problem");
   state = run(reduceProvider, state, { type: "made", made });

@@ -27,7 +27,11 @@ test("a link made by a server has no secret", () => {
 test("what mail programs do is undone", () => {
   const whole = `${TOKEN}~${SECRET}`;
   for (const mangled of [
-    `${whole}.`, `${whole}>`, `${whole})`, `${whole}\n`, whole.replace("~", "%7E"),
+    `${whole}.`,
+    `${whole}>`,
+    `${whole})`,
+    `${whole}\n`,
+    whole.replace("~", "%7E"),
     `${whole.slice(0, 60)}\r\n  ${whole.slice(60)}`,
   ]) {
     const parsed = parseFragment(mangled);
@@ -39,8 +43,17 @@ test("what mail programs do is undone", () => {
 
 test("what has lost characters is called incomplete, and nothing missing", () => {
   for (const cut of [
-    TOKEN.slice(0, 20), TOKEN.slice(0, TOKEN.lastIndexOf(".")), `${TOKEN}~`, `${TOKEN}~${SECRET.slice(1)}`,
-    `${TOKEN}~${SECRET}~${SECRET}`, `~${SECRET}`, "%", "x", `${TOKEN}~${SECRET}AAAA`, "a.b.c", "\ud800",
+    TOKEN.slice(0, 20),
+    TOKEN.slice(0, TOKEN.lastIndexOf(".")),
+    `${TOKEN}~`,
+    `${TOKEN}~${SECRET.slice(1)}`,
+    `${TOKEN}~${SECRET}~${SECRET}`,
+    `~${SECRET}`,
+    "%",
+    "x",
+    `${TOKEN}~${SECRET}AAAA`,
+    "a.b.c",
+    "\ud800",
   ]) {
     assert.deepEqual(parseFragment(cut), { ok: false, code: "link_incomplete" }, cut);
   }

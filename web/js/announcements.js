@@ -9,7 +9,10 @@ import { healthOf } from "./callstate.js";
 
 /** @type {Readonly<Partial<Record<import("./callstate.js").Health, import("./i18n.js").Key>>>} */
 const HEALTH = Object.freeze({
-  fine: "say.connected", interrupted: "say.interrupted", failed: "say.interrupted", away: "say.away",
+  fine: "say.connected",
+  interrupted: "say.interrupted",
+  failed: "say.interrupted",
+  away: "say.away",
 });
 
 /**
@@ -25,12 +28,18 @@ export function announcementsBetween(before, after) {
   }
   if (after.phase === "waiting" && before.phase === "waiting") {
     if (before.room?.host_present === false && after.room?.host_present === true) {
-      said.push({ key: "waiting.host_present", values: { provider: after.appointment?.provider ?? "" } });
+      said.push({
+        key: "waiting.host_present",
+        values: { provider: after.appointment?.provider ?? "" },
+      });
     }
     const place = after.room?.place ?? 0;
     if (before.room !== null && before.room.place !== place && place > 0) {
-      said.push(place === 1 ? { key: "waiting.next" }
-        : { key: "waiting.place", values: { count: place - 1, place } });
+      said.push(
+        place === 1
+          ? { key: "waiting.next" }
+          : { key: "waiting.place", values: { count: place - 1, place } },
+      );
     }
   }
   if (before.channel === "open" && after.channel === "reconnecting") {

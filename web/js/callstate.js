@@ -36,7 +36,12 @@
 
 /** @type {ReadonlySet<string>} */
 export const CALL_EVENTS = new Set([
-  "peer_connection", "peer_path", "peer_media", "peer_security", "peer_refused", "peer_compared",
+  "peer_connection",
+  "peer_path",
+  "peer_media",
+  "peer_security",
+  "peer_refused",
+  "peer_compared",
   "peer_retry",
 ]);
 
@@ -64,8 +69,17 @@ export function peopleOf(call, view, self) {
  */
 function newcomer(id, role) {
   return {
-    id, role, name: "", present: true, connection: "connecting", path: null,
-    audio: true, video: true, security: null, compared: false, refused: null,
+    id,
+    role,
+    name: "",
+    present: true,
+    connection: "connecting",
+    path: null,
+    audio: true,
+    video: true,
+    security: null,
+    compared: false,
+    refused: null,
   };
 }
 
@@ -76,7 +90,8 @@ function newcomer(id, role) {
  */
 export function reduceCall(call, event) {
   return call.map((remote) =>
-    remote.id === event.participant ? { ...remote, ...change(remote, event) } : remote);
+    remote.id === event.participant ? { ...remote, ...change(remote, event) } : remote,
+  );
 }
 
 /**

@@ -31,14 +31,35 @@ import { createTile } from "./tileview.js";
 export function createCall(view, { devices, tile, alone, leave, more, whole }) {
   const settings = createSettings(devices);
   const local = createPicture("local-video", true);
-  view.bind(() => t("call.you"), (name) => local.setAttribute("aria-label", name));
-  view.bind((s) => s.devices.camera === "on", (on) => showStream(local, on ? devices.stream : null));
+  view.bind(
+    () => t("call.you"),
+    (name) => local.setAttribute("aria-label", name),
+  );
+  view.bind(
+    (s) => s.devices.camera === "on",
+    (on) => showStream(local, on ? devices.stream : null),
+  );
 
   const grid = view.h("div", { class: "grid", "data-count": (s) => s.call.length });
-  view.each(grid, (s) => s.call, (remote) => remote.id, (remote) => createTile(remote.id, tile));
+  view.each(
+    grid,
+    (s) => s.call,
+    (remote) => remote.id,
+    (remote) => createTile(remote.id, tile),
+  );
 
-  const sound = view.h("button", { type: "button", class: "primary sound-on", "data-testid": "sound-button",
-    hidden: () => !soundBlocked(), onclick: on(soundOn) }, icon("sound"), () => t("call.sound_on"));
+  const sound = view.h(
+    "button",
+    {
+      type: "button",
+      class: "primary sound-on",
+      "data-testid": "sound-button",
+      hidden: () => !soundBlocked(),
+      onclick: on(soundOn),
+    },
+    icon("sound"),
+    () => t("call.sound_on"),
+  );
   const offSound = onSound(() => {
     sound.hidden = !soundBlocked();
   });
@@ -48,39 +69,90 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
     fullscreen.setAttribute("aria-pressed", String(document.fullscreenElement !== null));
   document.addEventListener("fullscreenchange", showFullscreen);
 
-  const stage = view.h("div", { class: "stage" },
+  const stage = view.h(
+    "div",
+    { class: "stage" },
     grid,
     view.h("p", { class: "alone", hidden: (s) => s.call.length > 0 }, alone),
-    view.h("div", { class: "self", "data-camera": (s) => s.devices.camera },
+    view.h(
+      "div",
+      { class: "self", "data-camera": (s) => s.devices.camera },
       local,
-      view.h("p", { class: "self-word", hidden: (s) => s.devices.camera === "on" }, () => t("call.camera_off")),
-      view.h("p", { class: "self-mute", hidden: (s) => s.devices.microphone === "on" },
-        icon("microphoneOff"), view.h("span", {}, () => t("call.muted")))),
-    view.h("div", { class: "banners" },
-      view.h("p", { class: "banner", "data-testid": "connection-banner",
-        hidden: (s) => s.channel === "open" && !s.stalled },
-      (s) => t(s.stalled ? "call.stalled" : "call.reconnecting")),
-      view.h("p", { class: "banner calm", role: "status", hidden: (s) => s.closing === 0 },
-        (s) => t("call.closing", { time: timeOfDay(currentLanguage(), s.closing) })),
+      view.h("p", { class: "self-word", hidden: (s) => s.devices.camera === "on" }, () =>
+        t("call.camera_off"),
+      ),
+      view.h(
+        "p",
+        { class: "self-mute", hidden: (s) => s.devices.microphone === "on" },
+        icon("microphoneOff"),
+        view.h("span", {}, () => t("call.muted")),
+      ),
+    ),
+    view.h(
+      "div",
+      { class: "banners" },
+      view.h(
+        "p",
+        {
+          class: "banner",
+          "data-testid": "connection-banner",
+          hidden: (s) => s.channel === "open" && !s.stalled,
+        },
+        (s) => t(s.stalled ? "call.stalled" : "call.reconnecting"),
+      ),
+      view.h("p", { class: "banner calm", role: "status", hidden: (s) => s.closing === 0 }, (s) =>
+        t("call.closing", { time: timeOfDay(currentLanguage(), s.closing) }),
+      ),
       view.use(createDeviceNotice(() => void devices.open())),
-      sound),
-    fullscreen);
+      sound,
+    ),
+    fullscreen,
+  );
 
-  const bar = view.h("div", { class: "bar", role: "group", "aria-label": () => t("call.bar") },
+  const bar = view.h(
+    "div",
+    { class: "bar", role: "group", "aria-label": () => t("call.bar") },
     createSwitch(view, devices, "microphone", "mic-button"),
     createSwitch(view, devices, "camera", "camera-button"),
-    view.h("button", { type: "button", class: "round", "data-testid": "settings-button",
-      title: () => t("call.settings_title"), onclick: on(() => settings.show()) },
-    icon("settings"), view.h("span", { class: "round-label" }, () => t("call.settings"))),
-    view.h("button", { type: "button", class: "round leave", "data-testid": "leave-button",
-      title: () => t("call.leave_title"), onclick: on(leave) },
-    icon("leave"), view.h("span", { class: "round-label" }, () => t("call.leave"))),
-    ...more);
+    view.h(
+      "button",
+      {
+        type: "button",
+        class: "round",
+        "data-testid": "settings-button",
+        title: () => t("call.settings_title"),
+        onclick: on(() => settings.show()),
+      },
+      icon("settings"),
+      view.h("span", { class: "round-label" }, () => t("call.settings")),
+    ),
+    view.h(
+      "button",
+      {
+        type: "button",
+        class: "round leave",
+        "data-testid": "leave-button",
+        title: () => t("call.leave_title"),
+        onclick: on(leave),
+      },
+      icon("leave"),
+      view.h("span", { class: "round-label" }, () => t("call.leave")),
+    ),
+    ...more,
+  );
 
-  const element = view.h("section", { class: "call", "aria-label": () => t("call.name"),
-    "data-alone": (s) => String(s.call.length === 0) },
-  view.h("h1", { class: "unseen", tabindex: "-1" }, () => t("call.name")),
-  stage, bar, view.use(settings));
+  const element = view.h(
+    "section",
+    {
+      class: "call",
+      "aria-label": () => t("call.name"),
+      "data-alone": (s) => String(s.call.length === 0),
+    },
+    view.h("h1", { class: "unseen", tabindex: "-1" }, () => t("call.name")),
+    stage,
+    bar,
+    view.use(settings),
+  );
 
   const keys = shortcuts(devices);
   addEventListener("keydown", keys);
@@ -98,21 +170,34 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
  * @param {() => HTMLElement} target
  */
 function fullscreenButton(view, target) {
-  return view.h("button", { type: "button", class: "corner", "data-testid": "fullscreen-button",
-    hidden: !document.fullscreenEnabled, "aria-pressed": "false",
-    title: () => t("call.fullscreen_title"),
-    onclick: on(() => {
-      if (document.fullscreenElement === null) void target().requestFullscreen().catch(() => {});
-      else void document.exitFullscreen();
-    }) },
-  icon("fullscreen"), view.h("span", { class: "unseen" }, () => t("call.fullscreen")));
+  return view.h(
+    "button",
+    {
+      type: "button",
+      class: "corner",
+      "data-testid": "fullscreen-button",
+      hidden: !document.fullscreenEnabled,
+      "aria-pressed": "false",
+      title: () => t("call.fullscreen_title"),
+      onclick: on(() => {
+        if (document.fullscreenElement === null)
+          void target()
+            .requestFullscreen()
+            .catch(() => {});
+        else void document.exitFullscreen();
+      }),
+    },
+    icon("fullscreen"),
+    view.h("span", { class: "unseen" }, () => t("call.fullscreen")),
+  );
 }
 
 /** M and V switch microphone and camera, as the buttons' titles say. @param {DeviceSet} devices */
 function shortcuts(devices) {
   return (/** @type {KeyboardEvent} */ event) => {
-    const typing = event.target instanceof HTMLElement
-      && event.target.closest("input, select, textarea, dialog") !== null;
+    const typing =
+      event.target instanceof HTMLElement &&
+      event.target.closest("input, select, textarea, dialog") !== null;
     if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     const key = event.key.toLowerCase();
     if (key === "m") void devices.switch("microphone", devices.state.microphone !== "on");

@@ -28,28 +28,50 @@ export function createDesk({ devices, tile, act, lock, leave, end }) {
   const view = new View();
   const question = createEndQuestion(end);
 
-  const list = view.h("button", { type: "button", class: "round list-button", "data-testid": "list-button",
-    "aria-controls": "panel", "aria-expanded": "false", title: () => t("desk.list_title"),
-    onclick: on(() => showPanel(!element.classList.contains("panel-open"))) },
-  icon("people"),
-  view.h("span", { class: "badge", "data-testid": "waiting-badge", hidden: (s) => waitingOf(s).length === 0 },
-    (s) => String(waitingOf(s).length)),
-  view.h("span", { class: "round-label" }, () => t("desk.list")));
-  const ending = view.h("button", { type: "button", class: "round leave", "data-testid": "end-consultation",
-    title: () => t("desk.end_title"), onclick: on(() => question.show()) },
-  icon("end"), view.h("span", { class: "round-label" }, () => t("desk.end")));
+  const list = view.h(
+    "button",
+    {
+      type: "button",
+      class: "round list-button",
+      "data-testid": "list-button",
+      "aria-controls": "panel",
+      "aria-expanded": "false",
+      title: () => t("desk.list_title"),
+      onclick: on(() => showPanel(!element.classList.contains("panel-open"))),
+    },
+    icon("people"),
+    view.h(
+      "span",
+      { class: "badge", "data-testid": "waiting-badge", hidden: (s) => waitingOf(s).length === 0 },
+      (s) => String(waitingOf(s).length),
+    ),
+    view.h("span", { class: "round-label" }, () => t("desk.list")),
+  );
+  const ending = view.h(
+    "button",
+    {
+      type: "button",
+      class: "round leave",
+      "data-testid": "end-consultation",
+      title: () => t("desk.end_title"),
+      onclick: on(() => question.show()),
+    },
+    icon("end"),
+    view.h("span", { class: "round-label" }, () => t("desk.end")),
+  );
 
   const element = view.h("div", { class: "desk", "data-talking": (s) => String(talking(s)) });
   /** @type {View<import("./visitstate.js").VisitData>} */
   const callView = new View();
   const call = createCall(callView, {
-    devices, tile, leave, whole: element, more: [list, ending],
+    devices,
+    tile,
+    leave,
+    whole: element,
+    more: [list, ending],
     alone: (s) => t(s.devices.camera === "on" ? "desk.alone" : "desk.alone_dark"),
   });
-  element.append(
-    view.use(call),
-    view.use(createPanel({ act, lock })),
-    view.use(question));
+  element.append(view.use(call), view.use(createPanel({ act, lock })), view.use(question));
 
   /** @param {boolean} open */
   function showPanel(open) {
@@ -74,20 +96,38 @@ export function createDesk({ devices, tile, act, lock, leave, end }) {
 function createEndQuestion(end) {
   /** @type {View<HostState>} */
   const view = new View();
-  const confirm = view.h("button", { type: "button", class: "danger", "data-testid": "end-confirm",
-    onclick: on(async () => {
-      confirm.disabled = true;
-      await end();
-      confirm.disabled = false;
-      dialog.close();
-    }) }, () => t("end.confirm"));
+  const confirm = view.h(
+    "button",
+    {
+      type: "button",
+      class: "danger",
+      "data-testid": "end-confirm",
+      onclick: on(async () => {
+        confirm.disabled = true;
+        await end();
+        confirm.disabled = false;
+        dialog.close();
+      }),
+    },
+    () => t("end.confirm"),
+  );
   /** @type {HTMLDialogElement} */
-  const dialog = view.h("dialog", { class: "dialog", "aria-labelledby": "end-title", "aria-describedby": "end-text" },
+  const dialog = view.h(
+    "dialog",
+    { class: "dialog", "aria-labelledby": "end-title", "aria-describedby": "end-text" },
     view.h("h2", { id: "end-title" }, () => t("end.title")),
     view.h("p", { id: "end-text" }, () => t("end.text")),
-    view.h("div", { class: "row end" },
-      view.h("button", { type: "button", "data-testid": "end-cancel", onclick: on(() => dialog.close()) }, () => t("action.cancel")),
-      confirm));
+    view.h(
+      "div",
+      { class: "row end" },
+      view.h(
+        "button",
+        { type: "button", "data-testid": "end-cancel", onclick: on(() => dialog.close()) },
+        () => t("action.cancel"),
+      ),
+      confirm,
+    ),
+  );
   return {
     ...view.part(dialog, () => dialog.open && dialog.close()),
     show: () => {

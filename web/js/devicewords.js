@@ -29,7 +29,9 @@ const MISSING = Object.freeze({
 
 /** @type {Readonly<Record<"camera" | "microphone" | "both", Key>>} */
 const NAMES = Object.freeze({
-  camera: "device.the_camera", microphone: "device.the_microphone", both: "device.both",
+  camera: "device.the_camera",
+  microphone: "device.the_microphone",
+  both: "device.both",
 });
 
 /**
@@ -54,16 +56,32 @@ export function createDeviceNotice(again) {
   /** @type {View<VisitData>} */
   const view = new View();
   const status = (/** @type {VisitData} */ s) => faultOf(s.devices)?.status ?? "";
-  const element = view.h("div", {
-    class: "notice", role: "status", hidden: (s) => deviceAdvice(s) === null,
-    "data-testid": "device-notice", "data-status": status,
-  },
-  icon("alert"),
-  view.h("div", {},
-    view.h("strong", {}, (s) => deviceAdvice(s)?.[0] ?? ""),
-    view.h("p", {}, (s) => deviceAdvice(s)?.[1] ?? ""),
-    view.h("button", {
-      type: "button", class: "small", onclick: on(again), hidden: (s) => status(s) === "insecure",
-    }, () => t("device.again"))));
+  const element = view.h(
+    "div",
+    {
+      class: "notice",
+      role: "status",
+      hidden: (s) => deviceAdvice(s) === null,
+      "data-testid": "device-notice",
+      "data-status": status,
+    },
+    icon("alert"),
+    view.h(
+      "div",
+      {},
+      view.h("strong", {}, (s) => deviceAdvice(s)?.[0] ?? ""),
+      view.h("p", {}, (s) => deviceAdvice(s)?.[1] ?? ""),
+      view.h(
+        "button",
+        {
+          type: "button",
+          class: "small",
+          onclick: on(again),
+          hidden: (s) => status(s) === "insecure",
+        },
+        () => t("device.again"),
+      ),
+    ),
+  );
   return view.part(element);
 }

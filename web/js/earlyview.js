@@ -15,12 +15,23 @@ export function createEarly() {
   /** @type {View<VisitData>} */
   const view = new View();
   const left = (/** @type {VisitData} */ s) => s.opensAt - Date.now() - s.skew;
-  const element = view.h("section", { class: "card message", "data-testid": "error-message", "data-code": "token_not_open_yet" },
+  const element = view.h(
+    "section",
+    { class: "card message", "data-testid": "error-message", "data-code": "token_not_open_yet" },
     icon("clock"),
     view.h("h1", { tabindex: "-1" }, () => t("early.title")),
     view.h("p", {}, (s) => t("early.when", { when: dayAndTime(currentLanguage(), s.opensAt) })),
-    view.h("p", { class: "countdown", role: "timer", "data-testid": "countdown", hidden: (s) => left(s) > COUNTDOWN_MOST },
-      (s) => clock(left(s))),
-    view.h("p", { class: "hint" }, () => t("early.stay")));
+    view.h(
+      "p",
+      {
+        class: "countdown",
+        role: "timer",
+        "data-testid": "countdown",
+        hidden: (s) => left(s) > COUNTDOWN_MOST,
+      },
+      (s) => clock(left(s)),
+    ),
+    view.h("p", { class: "hint" }, () => t("early.stay")),
+  );
   return view.part(element);
 }

@@ -3,8 +3,15 @@
 
 /** Pitch in Hz and start in s of each note. @type {Readonly<Record<"knock" | "admitted", readonly (readonly [number, number])[]>>} */
 const TUNES = Object.freeze({
-  knock: [[660, 0], [880, 0.18]],
-  admitted: [[523, 0], [659, 0.15], [784, 0.3]],
+  knock: [
+    [660, 0],
+    [880, 0.18],
+  ],
+  admitted: [
+    [523, 0],
+    [659, 0.15],
+    [784, 0.3],
+  ],
 });
 
 /** @type {AudioContext | null} */
@@ -28,9 +35,12 @@ export function play(tune) {
   if (!("AudioContext" in window)) return;
   context ??= new AudioContext();
   const audio = context;
-  void audio.resume().then(() => {
-    for (const [pitch, start] of TUNES[tune]) note(audio, pitch, audio.currentTime + start);
-  }).catch(() => {});
+  void audio
+    .resume()
+    .then(() => {
+      for (const [pitch, start] of TUNES[tune]) note(audio, pitch, audio.currentTime + start);
+    })
+    .catch(() => {});
 }
 
 /**

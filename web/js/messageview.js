@@ -18,9 +18,14 @@ import { overWords, problemWords } from "./problems.js";
 export function createLoading() {
   /** @type {View<VisitData>} */
   const view = new View();
-  return view.part(view.h("section", { class: "card message late", role: "status" },
-    view.h("div", { class: "spinner", "aria-hidden": "true" }),
-    view.h("h1", { tabindex: "-1" }, () => t("loading.title"))));
+  return view.part(
+    view.h(
+      "section",
+      { class: "card message late", role: "status" },
+      view.h("div", { class: "spinner", "aria-hidden": "true" }),
+      view.h("h1", { tabindex: "-1" }, () => t("loading.title")),
+    ),
+  );
 }
 
 /**
@@ -33,17 +38,26 @@ export function createTrouble(again) {
   const view = new View();
   const seconds = (/** @type {VisitData} */ s) =>
     Math.max(0, Math.ceil((s.retryAt - Date.now()) / 1000));
-  return view.part(view.h("section", { class: "card message", "data-testid": "error-message", "data-code": "trouble" },
-    icon("alert"),
-    view.h("h1", { tabindex: "-1" }, () => t("trouble.title")),
-    view.h("p", {}, () => t("trouble.text")),
-    view.h("p", { class: "hint" }, (s) => t("trouble.next", { count: seconds(s) })),
-    view.h("button", { type: "button", class: "primary", onclick: on(again) }, () => t("action.again"))));
+  return view.part(
+    view.h(
+      "section",
+      { class: "card message", "data-testid": "error-message", "data-code": "trouble" },
+      icon("alert"),
+      view.h("h1", { tabindex: "-1" }, () => t("trouble.title")),
+      view.h("p", {}, () => t("trouble.text")),
+      view.h("p", { class: "hint" }, (s) => t("trouble.next", { count: seconds(s) })),
+      view.h("button", { type: "button", class: "primary", onclick: on(again) }, () =>
+        t("action.again"),
+      ),
+    ),
+  );
 }
 
 /** @type {Readonly<Record<NonNullable<Remedy>, import("./i18n.js").Key>>} */
 const LABELS = Object.freeze({
-  again: "action.again", enter: "action.enter", reopen: "action.reopen",
+  again: "action.again",
+  enter: "action.enter",
+  reopen: "action.reopen",
 });
 
 /**
@@ -54,14 +68,20 @@ const LABELS = Object.freeze({
 function remedyButton(view, remedy, remedies) {
   /** @type {Remedy} */
   let present = null;
-  const button = view.h("button", {
-    type: "button", class: "primary", "data-testid": "remedy-button",
-    hidden: (s) => remedy(s) === null,
-    onclick: on(() => present !== null && remedies[present]()),
-  }, (s) => {
-    present = remedy(s);
-    return present === null ? "" : t(LABELS[present]);
-  });
+  const button = view.h(
+    "button",
+    {
+      type: "button",
+      class: "primary",
+      "data-testid": "remedy-button",
+      hidden: (s) => remedy(s) === null,
+      onclick: on(() => present !== null && remedies[present]()),
+    },
+    (s) => {
+      present = remedy(s);
+      return present === null ? "" : t(LABELS[present]);
+    },
+  );
   return button;
 }
 
@@ -74,11 +94,16 @@ export function createProblem(page, remedies) {
   /** @type {View<VisitData>} */
   const view = new View();
   const words = (/** @type {VisitData} */ s) => problemWords(s.problem ?? "", page);
-  return view.part(view.h("section", { class: "card message", "data-testid": "error-message", "data-code": (s) => s.problem },
-    icon("alert"),
-    view.h("h1", { tabindex: "-1" }, (s) => t(words(s)[0])),
-    view.h("p", {}, (s) => t(words(s)[1])),
-    remedyButton(view, (s) => words(s)[2], remedies)));
+  return view.part(
+    view.h(
+      "section",
+      { class: "card message", "data-testid": "error-message", "data-code": (s) => s.problem },
+      icon("alert"),
+      view.h("h1", { tabindex: "-1" }, (s) => t(words(s)[0])),
+      view.h("p", {}, (s) => t(words(s)[1])),
+      remedyButton(view, (s) => words(s)[2], remedies),
+    ),
+  );
 }
 
 /**
@@ -92,12 +117,19 @@ export function createOver(page, remedies) {
   const view = new View();
   const over = (/** @type {VisitData} */ s) => s.over ?? "left";
   const words = (/** @type {VisitData} */ s) => overWords(over(s), page);
-  return view.part(view.h("section", { class: "card message",
-    "data-testid": (s) => (over(s) === "declined" ? "error-message" : "call-ended"),
-    "data-code": over },
-  icon("check"),
-  view.h("h1", { tabindex: "-1" }, (s) => t(words(s)[0])),
-  view.h("p", {}, (s) => t(words(s)[1])),
-  view.h("p", { class: "hint" }, () => t("over.released")),
-  remedyButton(view, (s) => words(s)[2], remedies)));
+  return view.part(
+    view.h(
+      "section",
+      {
+        class: "card message",
+        "data-testid": (s) => (over(s) === "declined" ? "error-message" : "call-ended"),
+        "data-code": over,
+      },
+      icon("check"),
+      view.h("h1", { tabindex: "-1" }, (s) => t(words(s)[0])),
+      view.h("p", {}, (s) => t(words(s)[1])),
+      view.h("p", { class: "hint" }, () => t("over.released")),
+      remedyButton(view, (s) => words(s)[2], remedies),
+    ),
+  );
 }

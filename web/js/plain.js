@@ -7,27 +7,39 @@ import { startPage } from "./page.js";
 /** @typedef {{readonly page: "index" | "missing"}} PlainState */
 
 /** @type {PlainState} */
-const state = Object.freeze({ page: document.body.dataset["page"] === "missing" ? "missing" : "index" });
+const state = Object.freeze({
+  page: document.body.dataset["page"] === "missing" ? "missing" : "index",
+});
 
 /** @returns {import("./dom.js").Part<PlainState>} */
 function createIndex() {
   /** @type {View<PlainState>} */
   const view = new View();
-  return view.part(view.h("section", { class: "card message start" },
-    view.h("h1", { tabindex: "-1" }, () => t("index.title")),
-    view.h("p", {}, () => t("index.what")),
-    view.h("p", {}, () => t("index.private")),
-    view.h("p", {}, () => t("index.link"))));
+  return view.part(
+    view.h(
+      "section",
+      { class: "card message start" },
+      view.h("h1", { tabindex: "-1" }, () => t("index.title")),
+      view.h("p", {}, () => t("index.what")),
+      view.h("p", {}, () => t("index.private")),
+      view.h("p", {}, () => t("index.link")),
+    ),
+  );
 }
 
 /** @returns {import("./dom.js").Part<PlainState>} */
 function createMissing() {
   /** @type {View<PlainState>} */
   const view = new View();
-  return view.part(view.h("section", { class: "card message", "data-testid": "error-message", "data-code": "not_found" },
-    view.h("h1", { tabindex: "-1" }, () => t("missing.title")),
-    view.h("p", {}, () => t("missing.text")),
-    view.h("a", { class: "button primary", href: "/" }, () => t("missing.home"))));
+  return view.part(
+    view.h(
+      "section",
+      { class: "card message", "data-testid": "error-message", "data-code": "not_found" },
+      view.h("h1", { tabindex: "-1" }, () => t("missing.title")),
+      view.h("p", {}, () => t("missing.text")),
+      view.h("a", { class: "button primary", href: "/" }, () => t("missing.home")),
+    ),
+  );
 }
 
 void startPage({

@@ -20,26 +20,50 @@ export function createPreview(devices) {
   /** @type {View<VisitData>} */
   const view = new View();
   const video = createPicture("device-preview", true);
-  view.bind(() => t("preview.name"), (name) => video.setAttribute("aria-label", name));
-  view.bind((s) => s.devices.camera === "on", (on) => showStream(video, on ? devices.stream : null));
-  const element = view.h("div", { class: "preview" },
+  view.bind(
+    () => t("preview.name"),
+    (name) => video.setAttribute("aria-label", name),
+  );
+  view.bind(
+    (s) => s.devices.camera === "on",
+    (on) => showStream(video, on ? devices.stream : null),
+  );
+  const element = view.h(
+    "div",
+    { class: "preview" },
     video,
-    view.h("p", { class: "preview-word", hidden: (s) => s.devices.camera === "on" },
-      (s) => t(s.devices.camera === "opening" || s.devices.camera === "idle"
-        ? "preview.opening" : s.devices.camera === "off" ? "preview.off" : "preview.none")),
-    view.h("div", { class: "preview-bar" },
+    view.h("p", { class: "preview-word", hidden: (s) => s.devices.camera === "on" }, (s) =>
+      t(
+        s.devices.camera === "opening" || s.devices.camera === "idle"
+          ? "preview.opening"
+          : s.devices.camera === "off"
+            ? "preview.off"
+            : "preview.none",
+      ),
+    ),
+    view.h(
+      "div",
+      { class: "preview-bar" },
       createSwitch(view, devices, "microphone", "mic-preview"),
-      createSwitch(view, devices, "camera", "camera-preview")));
+      createSwitch(view, devices, "camera", "camera-preview"),
+    ),
+  );
   return view.part(element, () => showStream(video, null));
 }
 
 /** Kind -> [name, title while on, title while off, title while there is none] */
 const SWITCH = Object.freeze({
   microphone: /** @type {const} */ ([
-    "call.microphone", "switch.microphone_on", "switch.microphone_off", "switch.microphone_none",
+    "call.microphone",
+    "switch.microphone_on",
+    "switch.microphone_off",
+    "switch.microphone_none",
   ]),
   camera: /** @type {const} */ ([
-    "device.camera", "switch.camera_on", "switch.camera_off", "switch.camera_none",
+    "device.camera",
+    "switch.camera_on",
+    "switch.camera_off",
+    "switch.camera_none",
   ]),
 });
 
@@ -54,12 +78,22 @@ const SWITCH = Object.freeze({
 export function createSwitch(view, devices, kind, testid) {
   const [name, lit, dark, none] = SWITCH[kind];
   const sign = icon(kind);
-  view.bind((s) => s.devices[kind] === "on", (isOn) => sign.show(isOn ? kind : `${kind}Off`));
-  return view.h("button", {
-    type: "button", class: "round", "data-testid": testid,
-    "aria-pressed": (s) => String(s.devices[kind] === "on"),
-    "data-state": (s) => s.devices[kind],
-    title: (s) => t(s.devices[kind] === "on" ? lit : s.devices[kind] === "off" ? dark : none),
-    onclick: on(() => void devices.switch(kind, devices.state[kind] !== "on")),
-  }, sign, view.h("span", { class: "round-label" }, () => t(name)));
+  view.bind(
+    (s) => s.devices[kind] === "on",
+    (isOn) => sign.show(isOn ? kind : `${kind}Off`),
+  );
+  return view.h(
+    "button",
+    {
+      type: "button",
+      class: "round",
+      "data-testid": testid,
+      "aria-pressed": (s) => String(s.devices[kind] === "on"),
+      "data-state": (s) => s.devices[kind],
+      title: (s) => t(s.devices[kind] === "on" ? lit : s.devices[kind] === "off" ? dark : none),
+      onclick: on(() => void devices.switch(kind, devices.state[kind] !== "on")),
+    },
+    sign,
+    view.h("span", { class: "round-label" }, () => t(name)),
+  );
 }

@@ -37,14 +37,19 @@ async function create({ startsAt, minutes }) {
   store.dispatch({ type: "create" });
   try {
     const made = await createConsultation(parsed.link.token, {
-      starts_at: startsAt === null ? "now" : new Date(startsAt).toISOString(), minutes,
+      starts_at: startsAt === null ? "now" : new Date(startsAt).toISOString(),
+      minutes,
     });
     const secret = toBase64url(crypto.getRandomValues(new Uint8Array(SECRET_LENGTH)));
-    store.dispatch({ type: "made", made: {
-      clientLink: makeLink(`${location.origin}/join`, made.client_token, secret),
-      hostLink: makeLink(`${location.origin}/host`, made.host_token, secret),
-      startsAt: made.starts_at, closesAt: made.closes_at,
-    } });
+    store.dispatch({
+      type: "made",
+      made: {
+        clientLink: makeLink(`${location.origin}/join`, made.client_token, secret),
+        hostLink: makeLink(`${location.origin}/host`, made.host_token, secret),
+        startsAt: made.starts_at,
+        closesAt: made.closes_at,
+      },
+    });
   } catch (error) {
     store.dispatch(refusalOf(error instanceof ApiError ? error.code : "internal"));
   }
@@ -54,10 +59,17 @@ async function create({ startsAt, minutes }) {
 function createProblem() {
   /** @type {View<ProviderState>} */
   const view = new View();
-  return view.part(view.h("section", { class: "card message", "data-testid": "error-message", "data-code": (s) => s.problem },
-    icon("lock"),
-    view.h("h1", { tabindex: "-1" }, (s) => t(s.problem === "link_missing" ? "provider.sign_in" : "provider.bad_link")),
-    view.h("p", {}, () => t("provider.sign_in_do"))));
+  return view.part(
+    view.h(
+      "section",
+      { class: "card message", "data-testid": "error-message", "data-code": (s) => s.problem },
+      icon("lock"),
+      view.h("h1", { tabindex: "-1" }, (s) =>
+        t(s.problem === "link_missing" ? "provider.sign_in" : "provider.bad_link"),
+      ),
+      view.h("p", {}, () => t("provider.sign_in_do")),
+    ),
+  );
 }
 
 void startPage({

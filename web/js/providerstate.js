@@ -26,7 +26,10 @@ export const PROVIDER = {
 
 /** @type {ProviderState} */
 export const PROVIDER_START = Object.freeze({
-  phase: /** @type {ProviderPhase} */ ("form"), fault: "", problem: "", made: null,
+  phase: /** @type {ProviderPhase} */ ("form"),
+  fault: "",
+  problem: "",
+  made: null,
 });
 
 /** @type {(state: ProviderState, event: ProviderEvent) => ProviderState} */
@@ -53,7 +56,13 @@ function absorb(state, event) {
 }
 
 /** Codes after which the sign-in link itself is of no use. */
-const FINAL = new Set(["token_invalid", "token_wrong_role", "token_closed", "token_revoked", "already_used"]);
+const FINAL = new Set([
+  "token_invalid",
+  "token_wrong_role",
+  "token_closed",
+  "token_revoked",
+  "already_used",
+]);
 
 /**
  * @param {string} code

@@ -18,23 +18,43 @@ export function createSettings(devices) {
   let picker = null;
   /** @type {VisitData | null} */
   let latest = null;
-  view.bind((s) => s, (s) => {
-    latest = s;
-    picker?.update(s);
-  });
+  view.bind(
+    (s) => s,
+    (s) => {
+      latest = s;
+      picker?.update(s);
+    },
+  );
   /** @type {HTMLDialogElement} */
-  const dialog = view.h("dialog", { class: "dialog", "aria-labelledby": "settings-title",
-    onclose: on(() => {
-      picker?.remove?.();
-      picker?.element.remove();
-      picker = null;
-    }) },
-  view.h("h2", { id: "settings-title" }, () => t("settings.title")),
-  slot,
-  view.h("div", { class: "field" },
-    view.h("span", { class: "label", "aria-hidden": "true" }, () => t("shell.language")), view.use(languageSwitch())),
-  view.h("div", { class: "row end" },
-    view.h("button", { type: "button", class: "primary", onclick: on(() => dialog.close()) }, () => t("action.done"))));
+  const dialog = view.h(
+    "dialog",
+    {
+      class: "dialog",
+      "aria-labelledby": "settings-title",
+      onclose: on(() => {
+        picker?.remove?.();
+        picker?.element.remove();
+        picker = null;
+      }),
+    },
+    view.h("h2", { id: "settings-title" }, () => t("settings.title")),
+    slot,
+    view.h(
+      "div",
+      { class: "field" },
+      view.h("span", { class: "label", "aria-hidden": "true" }, () => t("shell.language")),
+      view.use(languageSwitch()),
+    ),
+    view.h(
+      "div",
+      { class: "row end" },
+      view.h(
+        "button",
+        { type: "button", class: "primary", onclick: on(() => dialog.close()) },
+        () => t("action.done"),
+      ),
+    ),
+  );
   const show = () => {
     if (dialog.open) return;
     picker = createDevicePicker(devices);

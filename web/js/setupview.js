@@ -43,14 +43,26 @@ export function createSetup({ devices, name, join }) {
 
   /** @type {HTMLInputElement} */
   const field = view.h("input", {
-    id: "name", type: "text", autocomplete: "name", maxlength: NAME_MOST, required: true,
-    "data-testid": "name-input", value: name, enterkeyhint: "go", spellcheck: "false",
-    "aria-invalid": (s) => String(nameFault(s)), "aria-describedby": "name-fault",
+    id: "name",
+    type: "text",
+    autocomplete: "name",
+    maxlength: NAME_MOST,
+    required: true,
+    "data-testid": "name-input",
+    value: name,
+    enterkeyhint: "go",
+    spellcheck: "false",
+    "aria-invalid": (s) => String(nameFault(s)),
+    "aria-describedby": "name-fault",
   });
   /** @type {HTMLInputElement} */
   const consent = view.h("input", {
-    id: "consent", type: "checkbox", required: true, "data-testid": "consent-checkbox",
-    "aria-invalid": () => String(consentFault()), "aria-describedby": "consent-fault",
+    id: "consent",
+    type: "checkbox",
+    required: true,
+    "data-testid": "consent-checkbox",
+    "aria-invalid": () => String(consentFault()),
+    "aria-describedby": "consent-fault",
   });
   const nameFault = (/** @type {JoinState} */ s) =>
     (tried && cleanName(field.value) === null) || (s.badName && !edited);
@@ -58,10 +70,13 @@ export function createSetup({ devices, name, join }) {
   let edited = false;
   /** @type {JoinState | null} */
   let latest = null;
-  view.bind((s) => s, (s) => {
-    if (latest?.badName !== s.badName) edited = false;
-    latest = s;
-  });
+  view.bind(
+    (s) => s,
+    (s) => {
+      if (latest?.badName !== s.badName) edited = false;
+      latest = s;
+    },
+  );
   const redo = () => {
     edited = true;
     if (latest !== null) refresh(latest);
@@ -79,38 +94,72 @@ export function createSetup({ devices, name, join }) {
     else join(clean);
   };
 
-  const form = view.h("form", { class: "setup-form", novalidate: true, onsubmit: on(submit) },
-    view.h("div", { class: "field" },
+  const form = view.h(
+    "form",
+    { class: "setup-form", novalidate: true, onsubmit: on(submit) },
+    view.h(
+      "div",
+      { class: "field" },
       view.h("label", { class: "label", for: "name" }, () => t("setup.name")),
       field,
-      view.h("p", { id: "name-fault", class: "fault", role: "alert" },
-        (s) => (nameFault(s) ? t("setup.name_fault") : ""))),
-    view.h("div", { class: "consent" },
+      view.h("p", { id: "name-fault", class: "fault", role: "alert" }, (s) =>
+        nameFault(s) ? t("setup.name_fault") : "",
+      ),
+    ),
+    view.h(
+      "div",
+      { class: "consent" },
       view.h("p", { id: "privacy" }, () => t("setup.notice")),
-      view.h("label", { class: "check", for: "consent" }, consent,
-        view.h("span", {}, () => t("setup.consent"))),
-      view.h("p", { id: "consent-fault", class: "fault", role: "alert" },
-        () => (consentFault() ? t("setup.consent_fault") : ""))),
-    view.h("button", { type: "submit", class: "primary wide", "data-testid": "join-button" },
-      (s) => t(JOIN_WORDS[readinessOf(s.devices)])),
-    view.h("p", { class: "hint" }, () => t("setup.next")));
+      view.h(
+        "label",
+        { class: "check", for: "consent" },
+        consent,
+        view.h("span", {}, () => t("setup.consent")),
+      ),
+      view.h("p", { id: "consent-fault", class: "fault", role: "alert" }, () =>
+        consentFault() ? t("setup.consent_fault") : "",
+      ),
+    ),
+    view.h("button", { type: "submit", class: "primary wide", "data-testid": "join-button" }, (s) =>
+      t(JOIN_WORDS[readinessOf(s.devices)]),
+    ),
+    view.h("p", { class: "hint" }, () => t("setup.next")),
+  );
 
-  const element = view.h("section", { class: "setup" },
-    view.h("header", { class: "intro" },
-      view.h("h1", { tabindex: "-1" }, (s) => t("setup.title", { provider: s.appointment?.provider ?? "" })),
-      view.h("p", { class: "when" }, (s) => (s.appointment === null ? "" : t("setup.when", {
-        when: span(currentLanguage(), s.appointment.opensAt, s.appointment.closesAt),
-      })))),
-    view.h("div", { class: "setup-devices" },
+  const element = view.h(
+    "section",
+    { class: "setup" },
+    view.h(
+      "header",
+      { class: "intro" },
+      view.h("h1", { tabindex: "-1" }, (s) =>
+        t("setup.title", { provider: s.appointment?.provider ?? "" }),
+      ),
+      view.h("p", { class: "when" }, (s) =>
+        s.appointment === null
+          ? ""
+          : t("setup.when", {
+              when: span(currentLanguage(), s.appointment.opensAt, s.appointment.closesAt),
+            }),
+      ),
+    ),
+    view.h(
+      "div",
+      { class: "setup-devices" },
       view.use(createPreview(devices)),
       view.use(createDeviceNotice(() => void devices.open())),
-      view.use(createDevicePicker(devices))),
-    form);
+      view.use(createDevicePicker(devices)),
+    ),
+    form,
+  );
   return view.part(element);
 }
 
 /** @type {Readonly<Record<import("./devicestate.js").Readiness, import("./i18n.js").Key>>} */
 const JOIN_WORDS = Object.freeze({
-  ready: "setup.join", opening: "setup.join", sound_only: "setup.join_sound",
-  picture_only: "setup.join_picture", nothing: "setup.join_nothing",
+  ready: "setup.join",
+  opening: "setup.join",
+  sound_only: "setup.join_sound",
+  picture_only: "setup.join_picture",
+  nothing: "setup.join_nothing",
 });

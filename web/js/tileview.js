@@ -20,8 +20,12 @@ import { createPicture, showStream } from "./picture.js";
 
 /** @type {Readonly<Record<import("./callstate.js").Health, Key | null>>} */
 const HEALTH = Object.freeze({
-  fine: null, connecting: "tile.connecting", interrupted: "tile.interrupted",
-  failed: "tile.failed", away: "tile.away", refused: null,
+  fine: null,
+  connecting: "tile.connecting",
+  interrupted: "tile.interrupted",
+  failed: "tile.failed",
+  away: "tile.away",
+  refused: null,
 });
 
 /**
@@ -31,7 +35,7 @@ const HEALTH = Object.freeze({
  */
 export function nameOf(remote, state) {
   if (remote.name !== "") return remote.name;
-  return remote.role === "host" ? state.appointment?.provider ?? "" : t("tile.nameless");
+  return remote.role === "host" ? (state.appointment?.provider ?? "") : t("tile.nameless");
 }
 
 /**
@@ -39,7 +43,11 @@ export function nameOf(remote, state) {
  * @param {string} name
  */
 export function initials(name) {
-  const words = name.replace(/\b\p{L}+\./gu, "").trim().split(/\s+/u).filter(Boolean);
+  const words = name
+    .replace(/\b\p{L}+\./gu, "")
+    .trim()
+    .split(/\s+/u)
+    .filter(Boolean);
   const first = (/** @type {string | undefined} */ word) => [...(word ?? "")][0] ?? "";
   return (first(words[0]) + (words.length > 1 ? first(words.at(-1)) : "")).toUpperCase();
 }
@@ -53,56 +61,133 @@ export function createTile(id, { streams, retry, compared, differ }) {
   /** @type {View<readonly [Remote, VisitData]>} */
   const view = new View();
   const video = createPicture("remote-video", false);
-  view.bind(() => streams.get(id) ?? null, (stream) => showStream(video, stream));
-  view.bind(([remote, state]) => nameOf(remote, state), (name) => video.setAttribute("aria-label", name));
+  view.bind(
+    () => streams.get(id) ?? null,
+    (stream) => showStream(video, stream),
+  );
+  view.bind(
+    ([remote, state]) => nameOf(remote, state),
+    (name) => video.setAttribute("aria-label", name),
+  );
   const health = (/** @type {Remote} */ remote) => HEALTH[healthOf(remote)];
   const asks = (/** @type {Remote} */ { security, compared: done, refused }) =>
     security?.verified === "code" && !done && refused === null;
   const blank = (/** @type {Remote} */ remote) => !remote.video || healthOf(remote) !== "fine";
 
-  const element = view.h("article", { class: "tile", "data-participant": id,
-    "data-health": ([remote]) => healthOf(remote),
-    "data-video": ([remote]) => String(remote.video), "data-audio": ([remote]) => String(remote.audio),
-    "aria-label": ([remote, state]) => nameOf(remote, state) },
-  video,
-  view.h("div", { class: "tile-blank", hidden: ([remote]) => !blank(remote) },
-    view.h("span", { class: "avatar", "aria-hidden": "true" },
-      ([remote, state]) => initials(nameOf(remote, state))),
-    view.h("span", {}, ([remote]) => {
-      const key = health(remote);
-      return key === null ? t("tile.camera_off") : t(key);
-    })),
-  view.h("div", { class: "tile-head", hidden: ([remote]) => remote.security === null && remote.path === null },
-    icon("shield"),
-    view.h("span", { "data-testid": "security-code", hidden: ([remote]) => remote.security === null,
-      "data-verified": ([remote]) => remote.security?.verified ?? "",
-      title: ([remote]) => t(remote.security?.verified === "link" ? "security.link_why" : "security.code_why") },
-    ([remote]) => safetyWords(remote)),
-    view.h("span", { "data-testid": "connection-path", hidden: ([remote]) => remote.path === null,
-      "data-path": ([remote]) => remote.path ?? "",
-      title: ([remote]) => t(remote.path === "relay" ? "path.relay_why" : "path.direct_why") },
-    ([remote]) => (remote.path === null ? "" : t(remote.path === "relay" ? "path.relay" : "path.direct")))),
-  view.h("div", { class: "tile-foot" },
-    view.h("span", { class: "tile-name" }, ([remote, state]) => nameOf(remote, state)),
-    view.h("span", { class: "mark", "data-testid": "remote-muted", hidden: ([remote]) => remote.audio },
-      icon("microphoneOff"), view.h("span", {}, () => t("tile.muted")))),
-  view.h("div", { class: "compare", hidden: ([remote]) => !asks(remote) },
-    view.h("p", { class: "code", translate: "no" }, ([remote]) => groupDigits(remote.security?.code ?? "")),
-    view.h("p", {}, ([remote, state]) => t("security.compare", { name: nameOf(remote, state) })),
-    view.h("div", { class: "row" },
-      view.h("button", { type: "button", class: "primary", "data-testid": "code-same", onclick: on(() => compared(id)) },
-        () => t("security.same")),
-      view.h("button", { type: "button", "data-testid": "code-differs", onclick: on(() => differ(id)) },
-        () => t("security.differ")))),
-  view.h("div", { class: "tile-alert", role: "alert", hidden: ([remote]) => remote.refused === null },
-    icon("alert"),
-    view.h("div", { "data-testid": ([remote]) => (remote.refused === null ? null : "error-message"),
-      "data-code": ([remote]) => remote.refused },
-    view.h("strong", {}, ([remote]) => (remote.refused === null ? "" : t("refused.title"))),
-    view.h("p", {}, ([remote]) => (remote.refused === null ? ""
-      : t(remote.refused === "secret_missing" ? "refused.secret" : "refused.text")))),
-    view.h("button", { type: "button", "data-testid": "retry-peer", onclick: on(() => retry(id)) },
-      () => t("refused.again"))));
+  const element = view.h(
+    "article",
+    {
+      class: "tile",
+      "data-participant": id,
+      "data-health": ([remote]) => healthOf(remote),
+      "data-video": ([remote]) => String(remote.video),
+      "data-audio": ([remote]) => String(remote.audio),
+      "aria-label": ([remote, state]) => nameOf(remote, state),
+    },
+    video,
+    view.h(
+      "div",
+      { class: "tile-blank", hidden: ([remote]) => !blank(remote) },
+      view.h("span", { class: "avatar", "aria-hidden": "true" }, ([remote, state]) =>
+        initials(nameOf(remote, state)),
+      ),
+      view.h("span", {}, ([remote]) => {
+        const key = health(remote);
+        return key === null ? t("tile.camera_off") : t(key);
+      }),
+    ),
+    view.h(
+      "div",
+      {
+        class: "tile-head",
+        hidden: ([remote]) => remote.security === null && remote.path === null,
+      },
+      icon("shield"),
+      view.h(
+        "span",
+        {
+          "data-testid": "security-code",
+          hidden: ([remote]) => remote.security === null,
+          "data-verified": ([remote]) => remote.security?.verified ?? "",
+          title: ([remote]) =>
+            t(remote.security?.verified === "link" ? "security.link_why" : "security.code_why"),
+        },
+        ([remote]) => safetyWords(remote),
+      ),
+      view.h(
+        "span",
+        {
+          "data-testid": "connection-path",
+          hidden: ([remote]) => remote.path === null,
+          "data-path": ([remote]) => remote.path ?? "",
+          title: ([remote]) => t(remote.path === "relay" ? "path.relay_why" : "path.direct_why"),
+        },
+        ([remote]) =>
+          remote.path === null ? "" : t(remote.path === "relay" ? "path.relay" : "path.direct"),
+      ),
+    ),
+    view.h(
+      "div",
+      { class: "tile-foot" },
+      view.h("span", { class: "tile-name" }, ([remote, state]) => nameOf(remote, state)),
+      view.h(
+        "span",
+        { class: "mark", "data-testid": "remote-muted", hidden: ([remote]) => remote.audio },
+        icon("microphoneOff"),
+        view.h("span", {}, () => t("tile.muted")),
+      ),
+    ),
+    view.h(
+      "div",
+      { class: "compare", hidden: ([remote]) => !asks(remote) },
+      view.h("p", { class: "code", translate: "no" }, ([remote]) =>
+        groupDigits(remote.security?.code ?? ""),
+      ),
+      view.h("p", {}, ([remote, state]) => t("security.compare", { name: nameOf(remote, state) })),
+      view.h(
+        "div",
+        { class: "row" },
+        view.h(
+          "button",
+          {
+            type: "button",
+            class: "primary",
+            "data-testid": "code-same",
+            onclick: on(() => compared(id)),
+          },
+          () => t("security.same"),
+        ),
+        view.h(
+          "button",
+          { type: "button", "data-testid": "code-differs", onclick: on(() => differ(id)) },
+          () => t("security.differ"),
+        ),
+      ),
+    ),
+    view.h(
+      "div",
+      { class: "tile-alert", role: "alert", hidden: ([remote]) => remote.refused === null },
+      icon("alert"),
+      view.h(
+        "div",
+        {
+          "data-testid": ([remote]) => (remote.refused === null ? null : "error-message"),
+          "data-code": ([remote]) => remote.refused,
+        },
+        view.h("strong", {}, ([remote]) => (remote.refused === null ? "" : t("refused.title"))),
+        view.h("p", {}, ([remote]) =>
+          remote.refused === null
+            ? ""
+            : t(remote.refused === "secret_missing" ? "refused.secret" : "refused.text"),
+        ),
+      ),
+      view.h(
+        "button",
+        { type: "button", "data-testid": "retry-peer", onclick: on(() => retry(id)) },
+        () => t("refused.again"),
+      ),
+    ),
+  );
 
   return {
     element,

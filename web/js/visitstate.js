@@ -52,14 +52,32 @@ import { NO_DEVICES } from "./devicestate.js";
 
 /** Events taken in every phase. */
 export const ANYWHERE = new Set([
-  "devices", "channel", "stalled", "closing", "welcome", ...CALL_EVENTS,
+  "devices",
+  "channel",
+  "stalled",
+  "closing",
+  "welcome",
+  ...CALL_EVENTS,
 ]);
 
 /** @type {VisitData} */
 export const NEW_VISIT = Object.freeze({
-  appointment: null, opensAt: 0, skew: 0, problem: null, retryAt: 0, over: null, wasInCall: false,
-  channel: /** @type {ChannelState} */ ("closed"), stalled: false, self: "", room: null, closing: 0,
-  movedBack: false, badName: false, devices: NO_DEVICES, call: [],
+  appointment: null,
+  opensAt: 0,
+  skew: 0,
+  problem: null,
+  retryAt: 0,
+  over: null,
+  wasInCall: false,
+  channel: /** @type {ChannelState} */ ("closed"),
+  stalled: false,
+  self: "",
+  room: null,
+  closing: 0,
+  movedBack: false,
+  badName: false,
+  devices: NO_DEVICES,
+  call: [],
 });
 
 /**
@@ -106,7 +124,11 @@ export function absorb(state, event) {
     case "bye":
       return { ...state, over: event.reason, ...ALONE };
     case "channel":
-      return { ...state, channel: event.channel, stalled: state.stalled && event.channel !== "open" };
+      return {
+        ...state,
+        channel: event.channel,
+        stalled: state.stalled && event.channel !== "open",
+      };
     case "stalled":
       return { ...state, stalled: true };
     case "closing":
@@ -121,7 +143,13 @@ export function absorb(state, event) {
   }
 }
 
-const CLEAR = Object.freeze({ problem: null, retryAt: 0, over: null, badName: false, movedBack: false });
+const CLEAR = Object.freeze({
+  problem: null,
+  retryAt: 0,
+  over: null,
+  badName: false,
+  movedBack: false,
+});
 
 /** After the end nothing of the others stays on the page. */
 const ALONE = Object.freeze({ call: [], room: null, closing: 0 });
@@ -139,7 +167,9 @@ function absorbRoom(state, room) {
   const decided = room.version > (state.room?.version ?? 0);
   const thrownOut = inside(state.room) && room.you === "waiting" && decided;
   return {
-    ...state, room, call: peopleOf(state.call, room, state.self),
+    ...state,
+    room,
+    call: peopleOf(state.call, room, state.self),
     movedBack: room.you === "waiting" && (state.movedBack || thrownOut),
   };
 }

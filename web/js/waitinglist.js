@@ -23,27 +23,74 @@ export function createPanel({ act, lock }) {
   /** @type {View<HostState>} */
   const view = new View();
   const locked = (/** @type {HostState} */ s) => s.room?.locked ?? false;
-  const waiting = view.h("ul", { class: "people", "data-testid": "waiting-list", "aria-labelledby": "waiting-title" });
-  view.each(waiting, waitingOf, (p) => p.id, (p) => createEntry(p, act));
-  const inside = view.h("ul", { class: "people", "data-testid": "call-list", "aria-labelledby": "inside-title" });
-  view.each(inside, (s) => s.call, (remote) => remote.id, (remote) => createInsider(remote.id, act));
-
-  return view.part(view.h("aside", { class: "panel", id: "panel", tabindex: "-1", "aria-label": () => t("desk.panel") },
-    view.h("p", { class: "hint" }, (s) => (s.appointment === null ? "" : t("desk.planned", {
-      when: span(currentLanguage(), s.appointment.opensAt, s.appointment.closesAt),
-    }))),
-    view.h("h2", { id: "waiting-title" }, (s) => t("desk.waiting", { count: waitingOf(s).length })),
+  const waiting = view.h("ul", {
+    class: "people",
+    "data-testid": "waiting-list",
+    "aria-labelledby": "waiting-title",
+  });
+  view.each(
     waiting,
-    view.h("p", { class: "hint", "data-testid": "nobody-waiting", hidden: (s) => waitingOf(s).length > 0 },
-      (s) => nobodyWords(s)),
-    view.h("h2", { id: "inside-title", hidden: (s) => s.call.length === 0 }, () => t("desk.inside")),
+    waitingOf,
+    (p) => p.id,
+    (p) => createEntry(p, act),
+  );
+  const inside = view.h("ul", {
+    class: "people",
+    "data-testid": "call-list",
+    "aria-labelledby": "inside-title",
+  });
+  view.each(
     inside,
-    view.h("button", { type: "button", class: "lock", "data-testid": "lock-room",
-      "aria-pressed": (s) => String(locked(s)), title: () => t("desk.lock_title"),
-      onclick: on((/** @type {MouseEvent} */ event) => lock(
-        /** @type {HTMLElement} */ (event.currentTarget).getAttribute("aria-pressed") !== "true")) },
-    icon("lock"), () => t("desk.lock")),
-    view.h("p", { class: "hint", hidden: (s) => !locked(s) }, () => t("desk.locked"))));
+    (s) => s.call,
+    (remote) => remote.id,
+    (remote) => createInsider(remote.id, act),
+  );
+
+  return view.part(
+    view.h(
+      "aside",
+      { class: "panel", id: "panel", tabindex: "-1", "aria-label": () => t("desk.panel") },
+      view.h("p", { class: "hint" }, (s) =>
+        s.appointment === null
+          ? ""
+          : t("desk.planned", {
+              when: span(currentLanguage(), s.appointment.opensAt, s.appointment.closesAt),
+            }),
+      ),
+      view.h("h2", { id: "waiting-title" }, (s) =>
+        t("desk.waiting", { count: waitingOf(s).length }),
+      ),
+      waiting,
+      view.h(
+        "p",
+        { class: "hint", "data-testid": "nobody-waiting", hidden: (s) => waitingOf(s).length > 0 },
+        (s) => nobodyWords(s),
+      ),
+      view.h("h2", { id: "inside-title", hidden: (s) => s.call.length === 0 }, () =>
+        t("desk.inside"),
+      ),
+      inside,
+      view.h(
+        "button",
+        {
+          type: "button",
+          class: "lock",
+          "data-testid": "lock-room",
+          "aria-pressed": (s) => String(locked(s)),
+          title: () => t("desk.lock_title"),
+          onclick: on((/** @type {MouseEvent} */ event) =>
+            lock(
+              /** @type {HTMLElement} */ (event.currentTarget).getAttribute("aria-pressed") !==
+                "true",
+            ),
+          ),
+        },
+        icon("lock"),
+        () => t("desk.lock"),
+      ),
+      view.h("p", { class: "hint", hidden: (s) => !locked(s) }, () => t("desk.locked")),
+    ),
+  );
 }
 
 /** @param {HostState} s */
@@ -63,20 +110,50 @@ function nobodyWords(s) {
 function createEntry({ id }, act) {
   /** @type {View<readonly [ParticipantView, HostState]>} */
   const view = new View();
-  const element = view.h("li", { class: "person", "data-testid": "waiting-entry", "data-participant": id,
-    "data-connected": ([p]) => String(p.connected) },
-  view.h("div", { class: "person-words" },
-    view.h("strong", {}, ([p]) => p.name),
-    view.h("span", { class: "hint" }, ([p, s]) => t(p.connected ? "desk.since" : "desk.since_away", {
-      time: clock(Math.floor((Date.now() + s.skew - p.since) / 1000) * 1000),
-    }))),
-  view.h("div", { class: "row" },
-    view.h("button", { type: "button", class: "primary", "data-testid": "admit-button",
-      "aria-label": ([p]) => t("desk.admit_name", { name: p.name }), onclick: on(() => act("admit", id)) },
-    () => t("desk.admit")),
-    view.h("button", { type: "button", "data-testid": "decline-button",
-      "aria-label": ([p]) => t("desk.decline_name", { name: p.name }), onclick: on(() => act("decline", id)) },
-    () => t("desk.decline"))));
+  const element = view.h(
+    "li",
+    {
+      class: "person",
+      "data-testid": "waiting-entry",
+      "data-participant": id,
+      "data-connected": ([p]) => String(p.connected),
+    },
+    view.h(
+      "div",
+      { class: "person-words" },
+      view.h("strong", {}, ([p]) => p.name),
+      view.h("span", { class: "hint" }, ([p, s]) =>
+        t(p.connected ? "desk.since" : "desk.since_away", {
+          time: clock(Math.floor((Date.now() + s.skew - p.since) / 1000) * 1000),
+        }),
+      ),
+    ),
+    view.h(
+      "div",
+      { class: "row" },
+      view.h(
+        "button",
+        {
+          type: "button",
+          class: "primary",
+          "data-testid": "admit-button",
+          "aria-label": ([p]) => t("desk.admit_name", { name: p.name }),
+          onclick: on(() => act("admit", id)),
+        },
+        () => t("desk.admit"),
+      ),
+      view.h(
+        "button",
+        {
+          type: "button",
+          "data-testid": "decline-button",
+          "aria-label": ([p]) => t("desk.decline_name", { name: p.name }),
+          onclick: on(() => act("decline", id)),
+        },
+        () => t("desk.decline"),
+      ),
+    ),
+  );
   return { element, update: (p, s) => view.update([p, s]) };
 }
 
@@ -88,16 +165,39 @@ function createEntry({ id }, act) {
 function createInsider(id, act) {
   /** @type {View<readonly [Remote, HostState]>} */
   const view = new View();
-  const element = view.h("li", { class: "person", "data-participant": id },
-    view.h("div", { class: "person-words" },
+  const element = view.h(
+    "li",
+    { class: "person", "data-participant": id },
+    view.h(
+      "div",
+      { class: "person-words" },
       view.h("strong", {}, ([remote, s]) => nameOf(remote, s)),
-      view.h("span", { class: "hint", hidden: ([remote]) => remote.present }, () => t("tile.away"))),
-    view.h("div", { class: "row" },
-      view.h("button", { type: "button", "data-testid": "back-button",
-        "aria-label": ([remote, s]) => t("desk.back_name", { name: nameOf(remote, s) }),
-        onclick: on(() => act("back_to_waiting", id)) }, () => t("desk.back")),
-      view.h("button", { type: "button", "data-testid": "remove-button",
-        "aria-label": ([remote, s]) => t("desk.remove_name", { name: nameOf(remote, s) }),
-        onclick: on(() => act("remove", id)) }, () => t("desk.remove"))));
+      view.h("span", { class: "hint", hidden: ([remote]) => remote.present }, () => t("tile.away")),
+    ),
+    view.h(
+      "div",
+      { class: "row" },
+      view.h(
+        "button",
+        {
+          type: "button",
+          "data-testid": "back-button",
+          "aria-label": ([remote, s]) => t("desk.back_name", { name: nameOf(remote, s) }),
+          onclick: on(() => act("back_to_waiting", id)),
+        },
+        () => t("desk.back"),
+      ),
+      view.h(
+        "button",
+        {
+          type: "button",
+          "data-testid": "remove-button",
+          "aria-label": ([remote, s]) => t("desk.remove_name", { name: nameOf(remote, s) }),
+          onclick: on(() => act("remove", id)),
+        },
+        () => t("desk.remove"),
+      ),
+    ),
+  );
   return { element, update: (remote, s) => view.update([remote, s]) };
 }

@@ -38,27 +38,57 @@ export function createWaiting({ devices, leave }) {
   const view = new View();
   const present = (/** @type {JoinState} */ s) => s.room?.host_present ?? false;
   const provider = (/** @type {JoinState} */ s) => s.appointment?.provider ?? "";
-  const element = view.h("section", { class: "waiting" },
-    view.h("div", { class: "card" },
+  const element = view.h(
+    "section",
+    { class: "waiting" },
+    view.h(
+      "div",
+      { class: "card" },
       view.h("h1", { tabindex: "-1" }, () => t("waiting.title")),
-      view.h("p", { class: "waiting-status", "data-testid": "waiting-status",
-        "data-place": (s) => s.room?.place ?? "", "data-host-present": (s) => String(present(s)) },
-      waitingWords),
-      view.h("p", { class: "presence", "data-present": (s) => String(present(s)), hidden: (s) => s.room === null },
+      view.h(
+        "p",
+        {
+          class: "waiting-status",
+          "data-testid": "waiting-status",
+          "data-place": (s) => s.room?.place ?? "",
+          "data-host-present": (s) => String(present(s)),
+        },
+        waitingWords,
+      ),
+      view.h(
+        "p",
+        {
+          class: "presence",
+          "data-present": (s) => String(present(s)),
+          hidden: (s) => s.room === null,
+        },
         view.h("span", { class: "dot", "aria-hidden": "true" }),
-        (s) => t(present(s) ? "waiting.host_present" : "waiting.host_absent", { provider: provider(s) })),
-      view.h("p", { class: "notice-line", "data-testid": "connection-banner", hidden: (s) => !cutOff(s) },
-        () => t("waiting.reconnecting")),
-      view.h("p", { class: "notice-line", hidden: (s) => !s.movedBack },
-        (s) => t("waiting.moved_back", { provider: provider(s) })),
-      view.h("p", { class: "notice-line", hidden: (s) => s.closing === 0 },
-        (s) => t("waiting.closing", { time: timeOfDay(currentLanguage(), s.closing) })),
+        (s) =>
+          t(present(s) ? "waiting.host_present" : "waiting.host_absent", { provider: provider(s) }),
+      ),
+      view.h(
+        "p",
+        { class: "notice-line", "data-testid": "connection-banner", hidden: (s) => !cutOff(s) },
+        () => t("waiting.reconnecting"),
+      ),
+      view.h("p", { class: "notice-line", hidden: (s) => !s.movedBack }, (s) =>
+        t("waiting.moved_back", { provider: provider(s) }),
+      ),
+      view.h("p", { class: "notice-line", hidden: (s) => s.closing === 0 }, (s) =>
+        t("waiting.closing", { time: timeOfDay(currentLanguage(), s.closing) }),
+      ),
       view.h("p", { class: "hint" }, () => t("waiting.advice")),
-      view.h("button", { type: "button", "data-testid": "leave-waiting", onclick: on(leave) },
-        () => t("waiting.leave"))),
-    view.h("div", { class: "waiting-self" },
+      view.h("button", { type: "button", "data-testid": "leave-waiting", onclick: on(leave) }, () =>
+        t("waiting.leave"),
+      ),
+    ),
+    view.h(
+      "div",
+      { class: "waiting-self" },
       view.use(createPreview(devices)),
       view.h("p", { class: "hint" }, () => t("waiting.unseen")),
-      view.use(createDeviceNotice(() => void devices.open()))));
+      view.use(createDeviceNotice(() => void devices.open())),
+    ),
+  );
   return view.part(element);
 }
