@@ -93,7 +93,7 @@ async def run(settings: Settings, state_dir: Path) -> int:
     if settings.redis_url is not None:
         url, source = settings.redis_url.reveal(), "KONSIL_REDIS_URL"
     else:
-        found = _embedded(state_dir)
+        found = embedded(state_dir)
         if found is None:
             print(
                 f"no server runs on {state_dir}: start konsil serve, or name what it uses with "
@@ -117,7 +117,7 @@ async def run(settings: Settings, state_dir: Path) -> int:
     return code
 
 
-def _embedded(state_dir: Path) -> tuple[str, str] | None:
+def embedded(state_dir: Path) -> tuple[str, str] | None:
     """URL and key prefix of the private Redis of a running server."""
     try:
         found = json.loads(RedisChild.credentials_file(state_dir).read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""The command line: `konsil serve | provider | invite | rotate-keys | privacy-audit`."""
+"""The command line: `konsil serve | provider | invite | rotate-… | doctor | privacy-audit`."""
 
 import argparse
 import asyncio
@@ -94,6 +94,16 @@ def parser() -> argparse.ArgumentParser:
         help="minutes the waiting room opens ahead, 0 to 60 (default: %(default)s)",
     )
     invite.set_defaults(run=_invite)
+
+    doctor = _command(
+        commands,
+        "doctor",
+        "check a deployment as a client would, with the settings of its server: Redis, public "
+        "URL, certificate, WebSocket, clock, and the relay over every transport. Exit code 0: "
+        "all is well, 1: something is wrong, 2: something could not be checked",
+        settings.SERVE,
+    )
+    doctor.set_defaults(run=_doctor)
 
     audit = _command(
         commands,
@@ -236,6 +246,13 @@ def _invite(options: argparse.Namespace, loaded: Settings) -> int:
     )
     print(json.dumps(made.document(), indent=2))
     return 0
+
+
+def _doctor(options: argparse.Namespace, loaded: Settings) -> int:
+    setting_rules.check_serve(loaded)
+    from konsil import doctor  # noqa: PLC0415
+
+    return asyncio.run(doctor.run(loaded, state_dir(loaded)))
 
 
 def _audit(options: argparse.Namespace, loaded: Settings) -> int:
