@@ -44,9 +44,9 @@ async def test_every_screen_fits(
     await client.shows("waiting-status")
     await _fits(client, "waiting room")
     await host.sees_waiting(name)
-    if size is PHONE:
-        await host.see("list-button").click()
-        await expect(host.see("admit-button")).to_be_in_viewport(ratio=1)
+    # On a phone the list is below the host's own picture, or slides in while a call is on.
+    await host.see("admit-button").scroll_into_view_if_needed()
+    await expect(host.see("admit-button")).to_be_in_viewport(ratio=1)
     await _fits(host, "desk with somebody waiting")
     await host.admits(name)
     await host.sees_more_frames(10)
