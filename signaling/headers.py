@@ -28,7 +28,6 @@ _ALLOWED_FEATURES = (
 )
 _REFUSED_FEATURES = (
     "accelerometer",
-    "bluetooth",
     "browsing-topics",
     "clipboard-read",
     "encrypted-media",
