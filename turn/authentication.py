@@ -28,12 +28,15 @@ class Identity:
 class Authenticator:
     """Decides whether a request is signed by a holder of a credential that is valid now."""
 
-    __slots__ = ("_credentials", "_nonces", "_realm")
+    __slots__ = ("_credentials", "_nonces", "_realm", "long_challenge_size")
 
     def __init__(self, realm: str, credentials: Credentials, nonces: Nonces) -> None:
         self._realm = realm.encode()
         self._credentials = credentials
         self._nonces = nonces
+        # Bytes of an error response with the long challenge and nothing else: header, ERROR-CODE,
+        # REALM, NONCE and PASSWORD-ALGORITHMS.
+        self.long_challenge_size = 20 + 8 + 4 + (len(self._realm) + 3 & ~3) + 4 + 36 + 12
 
     def check(
         self, request: Message, flow: FiveTuple, now: float, wall: float

@@ -24,7 +24,8 @@ _REPORTED = {_ORIGIN_ICMP: (3, 11), _ORIGIN_ICMP6: (1, 2, 3)}
 # Those whose data is a next-hop MTU: fragmentation needed, packet too big.
 _WITH_MTU = {(_ORIGIN_ICMP, 3, 4), (_ORIGIN_ICMP6, 2, 0)}
 
-RECEIVE_BUFFER = 4 * 1024 * 1024
+# A tenth of a second of 60,000 packets per second; the kernel counts about 2.3 kB for each.
+RECEIVE_BUFFER = 14 * 1024 * 1024
 
 
 def set_receive_buffer(sock: socket.socket, size: int = RECEIVE_BUFFER) -> None:

@@ -230,11 +230,10 @@ class TurnServer:
         if code is ErrorCode.BAD_REQUEST:
             self._send_unproven(exchange, exchange.error(code))
             return
-        offer = self._authenticator.challenge(flow, now, features=True)
-        answer = exchange.error(code, offer)
-        if not flow.transport.proven and len(answer) > 2 * len(exchange.request.raw):
-            answer = exchange.error(code, self._authenticator.challenge(flow, now, features=False))
-        self._send_unproven(exchange, answer)
+        size = self._authenticator.long_challenge_size + (8 if exchange.request.fingerprint else 0)
+        features = flow.transport.proven or size <= 2 * len(exchange.request.raw)
+        challenge = self._authenticator.challenge(flow, now, features=features)
+        self._send_unproven(exchange, exchange.error(code, challenge))
 
     def _receive_indication(self, indication: Message, flow: FiveTuple) -> None:
         """Indications get no answer; Binding is a keep-alive (RFC 8489 §6.3.2)."""

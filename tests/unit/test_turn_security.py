@@ -279,9 +279,16 @@ def test_a_first_challenge_is_at_most_twice_the_request() -> None:
     assert len(request) == 28
     (challenge,) = world.send(world.flow(4000), request)
     assert len(challenge) <= 2 * len(request)
+    # A longer one may have the longer challenge, within the same proportion.
+    for length in range(0, 60, 4):
+        longer = world.client().allocate((Attribute.SOFTWARE, bytes(length)))
+        (challenge,) = world.send(world.flow(4000), longer)
+        assert len(challenge) <= 2 * len(longer)
+    assert b"obMatJos2" in challenge
     # Whoever has proven its address is offered SHA-256 as well.
     flow = world.flow(4000, transport=Transport.TCP)
     answer = world.ask(flow, request)
+    assert len(answer.raw) == world.server._authenticator.long_challenge_size
     assert answer.get(Attribute.PASSWORD_ALGORITHMS) == bytes.fromhex("0002000000010000")
     nonce = answer.get(Attribute.NONCE)
     assert nonce is not None
