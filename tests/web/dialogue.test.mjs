@@ -368,6 +368,8 @@ test("an error is held against the close that follows it at once, not against a 
   assert.equal(driver.of("error")[0].fatal, false);
   driver.receive({ type: "pong" }).lose(1011);
   assert.equal(driver.state, "reconnecting");
+  driver.back().receive({ type: "error", code: "bad_message", detail: "" }).lose(1006);
+  assert.equal(driver.state, "reconnecting", "a path that broke is nobody's verdict");
   driver.back().receive({ type: "error", code: "bad_message", detail: "" }).lose(4400);
   assert.equal(driver.state, "closed");
 });
