@@ -64,6 +64,7 @@ class Server:
             headers=self._guard_lines,
             monotonic=self.hub.monotonic,
             wheel=self.hub.wheel,
+            upgrade=Upgrade(self.deps, self.hub, self._guard_lines),
             rejected=self._count_rejected,
             limit=self.deps.max_connections,
         )
@@ -110,7 +111,6 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
     app.on_response_prepare.append(on_response_prepare(headers))
     app.router.add_routes(Api(deps, hub.arrivals, hub.rooms).routes())
     app.router.add_routes(Health(deps, hub).routes())
-    app.router.add_get("/ws", Upgrade(deps, hub, headers).handle, allow_head=False)
 
     async def page(request: web.Request) -> web.StreamResponse:
         return pages.respond(request) or problem("not_found", "there is no such page")

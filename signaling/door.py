@@ -1,9 +1,9 @@
 """The first protocol of every accepted TCP connection: the guard, and the HTTP server behind it.
 
-    bytes -> RequestGuard -> aiohttp's RequestHandler -> (GET /ws) -> Socket
+    bytes -> RequestGuard -> aiohttp's RequestHandler
+                          -> GET /ws: the connection becomes a Socket's
 
-aiohttp's part is made when the first whole request is there, so half requests cost little, and is
-let go when the connection becomes a WebSocket: nothing of it stays with the thousands that wait.
+aiohttp's part is made when the first whole request for it is there, so half requests cost little.
 """
 
 import asyncio
@@ -14,12 +14,18 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from signaling.guard import Forward, Output, Reject, RequestGuard
+from signaling.handshake import is_for_websocket
 from signaling.wheel import Wheel
 
 MAX_CONNECTIONS: Final = 20_000
 """TCP connections of a node, WebSockets included. One more is closed as soon as it is accepted."""
 
 _LOOK_AGAIN_S = 2.0
+
+
+Upgrader = Callable[[bytes, str], tuple[bytes, asyncio.Protocol | None]]
+"""Takes a whole GET /ws and the address of the peer; gives the response, and the protocol that
+the connection changes to, None if it is to close."""
 
 
 class Doorkeeper:
@@ -32,14 +38,17 @@ class Doorkeeper:
         headers: bytes,
         monotonic: Callable[[], float],
         wheel: Wheel,
+        upgrade: Upgrader,
         rejected: Callable[[], None],
         limit: int = MAX_CONNECTIONS,
     ) -> None:
-        """`headers`: lines for the guard's own answers; `rejected` is called for each of them."""
+        """`headers`: lines for the guard's own answers; `rejected` is called for each of them.
+        Every end of a connection that `upgrade` gave a protocol must be told to `leave`."""
         self.server = server
         self.headers = headers
         self.monotonic = monotonic
         self.wheel = wheel
+        self.upgrade = upgrade
         self.rejected = rejected
         self.limit = limit
         self.open = 0
@@ -92,29 +101,6 @@ class Door(asyncio.Protocol):
         # The first byte of the next request brings the deadline forward: look more often.
         return now + _LOOK_AGAIN_S if deadline is None else min(deadline, now + _LOOK_AGAIN_S)
 
-    def upgrade(self, protocol: asyncio.Protocol, response: bytes) -> None:
-        """Write `response` (101) and hand the connection over to `protocol`.
-
-        The HTTP handler sees its connection as lost. `connection_made` of `protocol` is called
-        with the transport, then its `data_received` with bytes that came early. Its end must be
-        told to `Doorkeeper.leave`.
-        """
-        guard, transport = self._guard, self._transport
-        if guard is None or transport is None:
-            raise ConnectionResetError("the connection closed before it was upgraded")
-        early = guard.upgraded()
-        self._guard = None
-        self._transport = None
-        transport.write(response)
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        if self._handler is not None:
-            self._handler.transport = None  # so that its end does not close the connection
-            self._handler.connection_lost(None)
-            self._handler = None
-        if early:
-            protocol.data_received(early)
-
     def eof_received(self) -> bool | None:
         """Close at the client's end of stream: nobody half-closes and waits for HTTP."""
         return None
@@ -144,6 +130,9 @@ class Door(asyncio.Protocol):
             if transport is None or transport.is_closing():
                 return False
             if isinstance(output, Forward):
+                if is_for_websocket(output.data):
+                    self._upgrade(transport, output.data)
+                    return False
                 if self._handler is None:
                     self._handler = self._keeper.server()
                     self._handler.connection_made(transport)
@@ -156,6 +145,29 @@ class Door(asyncio.Protocol):
                 transport.close()
                 return False
         return True
+
+    def _upgrade(self, transport: asyncio.Transport, request: bytes) -> None:
+        """Hand the connection over, or refuse to and close it."""
+        guard, self._guard = self._guard, None
+        assert guard is not None, "it has just let the request through"
+        peer = transport.get_extra_info("peername")
+        response, protocol = self._keeper.upgrade(
+            request, peer[0] if isinstance(peer, tuple) else ""
+        )
+        transport.write(response)
+        if protocol is None:
+            transport.close()
+            return
+        if self._handler is not None:  # it served requests on this connection before
+            self._handler.transport = None  # so that its end does not close the connection
+            self._handler.connection_lost(None)
+            self._handler = None
+        self._transport = None
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        early = guard.upgraded()
+        if early:
+            protocol.data_received(early)
 
 
 class AnsweredHook(AbstractAccessLogger):
@@ -174,10 +186,3 @@ class AnsweredHook(AbstractAccessLogger):
         door = transport.get_protocol()
         if isinstance(door, Door):
             door.answered()
-
-
-def door_of(request: web.BaseRequest) -> Door | None:
-    """Give the door that `request` came through; None when the connection is gone."""
-    transport = request.transport
-    door = None if transport is None else transport.get_protocol()
-    return door if isinstance(door, Door) else None

@@ -131,12 +131,19 @@ class SessionStore:
         """Applies `event` to the session of `room`.
 
         `cached`: the session as this node knows it; with it a change costs one round trip, without
-        it two. `create` makes the session where there is none, and not where there was one that
-        has been ended, unless `reopen`. Without a session the answer is `room_ended`.
+        it two, or one where there is no session yet. `create` makes the session then, but not
+        where there was one that has been ended, unless `reopen`. Without a session the answer is
+        `room_ended`.
         """
         case = _Case(room, event, now_ms, cached, create, reopen)
         async with self._gate.operation():
-            base = await self._read(case) if cached is None else _remembered(cached)
+            if cached is not None:
+                base: _Base | None = _remembered(cached)
+            elif create is not None and (reopen or not self.has_ended(room)):
+                # Whoever is not known here is mostly the first to come; if not, the script says so.
+                base = _Base(create(), b"", None, fresh=False, unsaved=False)
+            else:
+                base = await self._read(case)
             return await self._settle(case, base)
 
     async def end(

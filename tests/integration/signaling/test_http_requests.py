@@ -26,6 +26,7 @@ async def get(node: Node, target: str, **headers: str) -> Answer:
 MALFORMED = {
     "TE and CL": GET + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     "TE alone": GET + b"Transfer-Encoding: chunked\r\n\r\n",
+    "packed body": GET + b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
     "two lengths": GET + b"Content-Length: 0\r\nContent-Length: 5\r\n\r\n",
     "two hosts": GET + b"Host: other.test\r\n\r\n",
     "no host": b"GET / HTTP/1.1\r\n\r\n",

@@ -316,19 +316,24 @@ async def test_a_second_tab_on_any_node_takes_over(
 
 async def test_a_full_mailbox_refuses_and_later_takes(node: Node, page: NewPage) -> None:
     host, client = await meet(node, node, page)
-    await client.drop()
+    client.acknowledges = False
     for number in range(1, 191):  # below the limit on the rate
         await host.signal(client, str(number), number=number)
-    host2 = page(HOST)
-    await host2.open(node)
+    other = page(HOST)
+    await other.open(node)
     for number in range(1, 100):
-        await host2.signal(client, f"b{number}", number=number)
-    refused = await host2.next(lambda m: m["type"] == "error")
-    assert refused["code"] == "slow_down"
+        await other.signal(client, f"b{number}", number=number)
+    refused = await other.next(lambda m: m["type"] == "error")
     first = refused["id"]
-    assert (await client.open(node))["resumed"]
+    assert (refused["code"], first) == ("slow_down", 256 - 190 + 1)
+    await other.next(lambda m: m["type"] == "error" and m["id"] == 99)
+    client.acknowledges = True
+    await client.send({"type": "ack", "seq": client.last_seq})
+    await other.signal(client, "overtakes", number=100)
+    late = await other.next(lambda m: m["type"] == "error" and m["id"] == 100)
+    assert late["code"] == "slow_down"  # until the first that was refused has come again
     for number in range(first, 100):
-        await host2.signal(client, f"b{number}", number=number)
+        await other.signal(client, f"b{number}", number=number)
     await client.got(
         *(str(number) for number in range(1, 191)), *(f"b{number}" for number in range(1, 100))
     )
