@@ -27,7 +27,8 @@ _hidden: Final = re.compile(rb"[\x00-\x1f\x7f\\]").search
 # RFC 9112 section 5: no space before the colon, no folding, no bare CR or LF, no NUL or control.
 _fields: Final = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+").fullmatch
 _of_interest: Final = re.compile(
-    rb"^(host|content-length|transfer-encoding|connection|upgrade|expect):[\t ]*([^\r]*)",
+    rb"^(host|content-length|content-encoding|transfer-encoding|connection|upgrade|expect):"
+    rb"[\t ]*([^\r]*)",
     re.IGNORECASE | re.MULTILINE,
 ).finditer
 
@@ -98,6 +99,9 @@ def parse_fields(block: bytes) -> Fields:
         raise BadRequest("Host is missing or malformed")
     if b"transfer-encoding" in values:
         raise BadRequest("Transfer-Encoding is not accepted; send Content-Length")
+    if b"content-encoding" in values:
+        # aiohttp would unpack it whoever sends it: 600 bytes can be 400 MB.
+        raise BadRequest("Content-Encoding is not accepted")
     if b"expect" in values:
         raise BadRequest("Expect is not accepted")
     length = values.get(b"content-length", b"0")

@@ -197,6 +197,7 @@ def test_nothing_is_forwarded_before_the_body_is_complete() -> None:
         ("Content-Length of 5,000 digits",
          request(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: " + b"9" * 5000)),
         ("Expect", request(b"POST / HTTP/1.1", b"Host: a", b"Expect: 100-continue")),
+        ("a packed body", request(b"POST / HTTP/1.1", b"Host: a", b"cONTENT-eNCODING: br")),
         ("upgrade to h2c", request(b"GET / HTTP/1.1", b"Host: a", b"Connection: Upgrade",
                                    b"Upgrade: h2c")),
         ("upgrade twice", request(b"GET / HTTP/1.1", b"Host: a", b"Connection: Upgrade",
