@@ -82,10 +82,14 @@ def _chosen(planned: Plan, *, give_way: bool) -> Ports:
         if port and not (give_way and not _is_free(planned.hosts, port, udp=udp)):
             taken.add(port)
             return port
+        found = port
         for _ in range(_TRIES):
-            with socket.socket(_family(planned.hosts[0]), socket.SOCK_STREAM) as probe:
-                probe.bind((planned.hosts[0], 0))
-                found = int(probe.getsockname()[1])
+            try:
+                with socket.socket(_family(planned.hosts[0]), socket.SOCK_STREAM) as probe:
+                    probe.bind((planned.hosts[0], 0))
+                    found = int(probe.getsockname()[1])
+            except OSError:
+                break  # for the start itself to say
             if found not in taken and _is_free(planned.hosts, found, udp=udp):
                 break
         taken.add(found)
