@@ -105,11 +105,12 @@ def ratio(values: dict[str, float]) -> str:
     return f"{ours / theirs:.2f}" if ours is not None and theirs else "-"
 
 
-def table(title: str, rows: list[tuple[str, dict[str, float]]]) -> None:
-    print(f"\n{title:46}{'konsil':>10}{'coturn':>10}{'ratio':>8}")
+def table(title: str, rows: list[tuple[str, dict[str, float]]], *, compare: bool = True) -> None:
+    """Rows of both servers; a ratio only where it means something."""
+    print(f"\n{title:46}{'konsil':>10}{'coturn':>10}{'ratio' if compare else '':>8}")
     for label, values in rows:
-        cells = [f"{values[name]:>10g}" if name in values else f"{'-':>10}" for name in NAMES]
-        print(f"{label:46}{''.join(cells)}{ratio(values):>8}")
+        cells = [f"{values[name]:>10,.6g}" if name in values else f"{'-':>10}" for name in NAMES]
+        print(f"{label:46}{''.join(cells)}{ratio(values) if compare else '':>8}")
 
 
 NAMES = ("konsil", "coturn")
@@ -142,21 +143,24 @@ def main() -> None:
         "allocating": allocations,
     }
     print(f"load average before: {load_before:.1f} on {os.cpu_count()} CPUs")
-    for key, title in (
-        ("cpu_us_per_packet", "server CPU, us per relayed packet"),
-        ("loss_percent", "loss, percent"),
-        ("rate", "rate reached, packets/s"),
-        ("p50_us", "latency under load, median us"),
-        ("p99_us", "latency under load, p99 us"),
+    if load_before > (os.cpu_count() or 1) / 2:
+        print("the machine is busy: CPU figures hold, loss and latency tell of the others' work")
+    for key, title, compare in (
+        ("cpu_us_per_packet", "server CPU, us per relayed packet", True),
+        ("loss_percent", "loss, percent", False),
+        ("rate", "rate the load reached, packets/s", False),
+        ("p50_us", "latency under load, median us", True),
+        ("p99_us", "latency under load, p99 us", True),
     ):
         rows = [
             (label, {name: values[name][key] for name in values})
             for label, values in relayed.items()
         ]
-        table(title, rows)
+        table(title, rows, compare=compare)
     table(
         "one packet at a time, added latency, us",
         [(key, {name: latency[name][key] for name in latency}) for key in ("p50_us", "p99_us")],
+        compare=False,
     )
     keys = ("allocations_per_second", "cpu_us_per_allocation", "rss_kb_per_allocation")
     table(

@@ -91,6 +91,20 @@ def test_credentials(tamper: Tamper, code: int | None, digest: Digest) -> None:
         assert world.nothing_left
 
 
+def test_a_foreign_realm_is_refused_even_with_the_right_key() -> None:
+    world = World()
+    client, flow = world.client(), world.flow(4000)
+    client.learn(world.ask(flow, client.allocate()))
+    key = client.key
+    client.realm = b"elsewhere"
+    whole = parse_message(client.allocate())
+    assert isinstance(whole, Message)
+    request = encode_message(
+        Method.ALLOCATE, MessageClass.REQUEST, b"t" * 12, whole.attributes, key=key
+    )
+    assert world.code(flow, request) == 401
+
+
 @pytest.mark.parametrize("missing", [Attribute.USERNAME, Attribute.REALM, Attribute.NONCE])
 def test_integrity_without_its_attributes_is_400(missing: Attribute) -> None:
     world = World()
