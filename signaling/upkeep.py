@@ -186,18 +186,14 @@ class Upkeep:
     async def _renew(self) -> None:
         """Let sessions live on; find out which have ended, and put back which were lost."""
         fetch, self._fetch_all = self._fetch_all, False
-        held = [
-            (room, room.session)
-            for room in self._rooms
-            if room.session is not None and any(m.connected for m in room.members.values())
-        ]
+        self._renew_at = self._clock.monotonic() + RENEW_EVERY_S  # or sooner, if asked meanwhile
+        held = [(room, room.session) for room in self._rooms if room.session is not None]
         try:
             now = await self._store.renew([session for _, session in held], self._link.now_ms())
         except StoreUnavailable:
             self._fetch_all = self._fetch_all or fetch
             self._renew_at = self._clock.monotonic() + _RETRY_AFTER_S
             return
-        self._renew_at = self._clock.monotonic() + RENEW_EVERY_S
         for (room, _), session in zip(held, now, strict=True):
             if session is None:
                 self._rooms.end(room)

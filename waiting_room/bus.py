@@ -53,6 +53,7 @@ class Bus:
         self._barriers: dict[bytes, asyncio.Future[None]] = {}
         # Set when messages may have been lost while Redis itself went on with all its data.
         self.missed = False
+        self.resets = 0
 
     async def run(self, handler: Handler) -> None:
         """Listens for ever; calls `handler(kind, room, payload)`, which must not block, in order.
@@ -112,6 +113,7 @@ class Bus:
             # Else it is missing only what was ended meanwhile.
             outage = asyncio.get_running_loop().time() - self._heard_at
             self.missed = same_redis and outage * 1000 < TTL_CONNECTED_MS / 2
+            self.resets += 1
             _call(handler, RESET, "", b"")
 
     async def _read_run_id(self) -> str:

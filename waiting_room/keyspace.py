@@ -25,6 +25,7 @@ ACL_COMMANDS: Final[tuple[str, ...]] = (
     "set",
     "del",
     "pexpire",
+    "pttl",
     "xadd",
     "xlen",
     "xrange",
@@ -35,7 +36,6 @@ ACL_COMMANDS: Final[tuple[str, ...]] = (
     # by privacy-audit only
     "scan",
     "type",
-    "pttl",
 )
 
 KeyKind = Literal["session", "mail", "probe", "unknown"]

@@ -170,16 +170,19 @@ class SessionStore:
             raise _contended()
 
     async def renew(self, sessions: Sequence[Session], now_ms: int) -> list[Session | None]:
-        """Lets sessions that somebody is connected to live on; puts back those that Redis lost.
+        """Lets sessions that somebody is connected to here live on; puts back those Redis lost.
 
         Gives each as it is now, in the same order: with what other nodes have changed meanwhile,
-        or None for one that has ended or run out. To be called with every session held, at least
-        every half hour, and after a `reset` at once.
+        or None for one that has ended or run out. To be called with every session held, connected
+        to or not, at least every half hour, and after a `reset` at once: what is not asked about
+        then would be taken for lost later, even if it was ended.
         """
+        resets = self._bus.resets
         now: list[Session | None] = []
         for start in range(0, len(sessions), RENEWED_AT_ONCE):
             now += await self._renew(sessions[start : start + RENEWED_AT_ONCE], now_ms)
-        self._bus.missed = False
+        if self._bus.resets == resets:
+            self._bus.missed = False
         return now
 
     def has_ended(self, room: str) -> bool:
@@ -350,7 +353,8 @@ class SessionStore:
     async def _renew(self, sessions: Sequence[Session], now_ms: int) -> list[Session | None]:
         calls = [
             scripts.RENEW.call(
-                (self._keyspace.session_key(held.room),), (revision(held), lifetime_ms(held))
+                (self._keyspace.session_key(held.room),),
+                (revision(held), lifetime_ms(held) if self.node in held.nodes else 0),
             )
             for held in sessions
         ]

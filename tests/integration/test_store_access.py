@@ -17,7 +17,7 @@ from waiting_room.store import Changed, Posted, SessionStore
 NOW = 1_800_000_000_000
 ROOM = "r" * 22
 HOST, ANNA, BERT = (letter * 22 for letter in "hab")
-FOR_AUDIT = ("scan", "type", "pttl")
+FOR_AUDIT = ("scan", "type")
 
 
 async def live_a_whole_life(one: StoreNode, other: StoreNode) -> None:

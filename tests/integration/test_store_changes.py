@@ -160,6 +160,26 @@ async def test_renewing_keeps_a_session_alive_and_up_to_date(
     assert await one.store.renew([], NOW) == []
 
 
+async def test_only_who_holds_a_socket_prolongs_a_session_and_nobody_shortens_it(
+    redis_server: RedisServer, start_node: StartNode
+) -> None:
+    one, other = await start_node("n1", bus=False), await start_node("n2", bus=False)
+    alone = await do(one, join(HOST, "n1", Role.HOST))
+    away = await do(one, Disconnect(HOST, alone.participants[0].instance, "n1"), cached=alone)
+    key = f"konsil:{{{ROOM}}}:session"
+    with redis_server.admin() as admin:
+        admin.pexpire(key, 5000)
+        assert await one.store.renew([away], NOW) == [away]
+        assert admin.pttl(key) <= 5000
+        back = await do(other, join(HOST, "n2", Role.HOST), cached=away)
+        assert admin.pttl(key) > 3_500_000
+        assert await one.store.renew([away], NOW) == [back]
+        assert admin.pttl(key) > 3_500_000
+        admin.pexpire(key, 5000)
+        assert await one.store.renew([back], NOW) == [back]
+        assert admin.pttl(key) <= 5000
+
+
 async def test_ending_deletes_everything_at_once(
     redis_server: RedisServer, start_node: StartNode
 ) -> None:

@@ -1,0 +1,51 @@
+"""What happens while something else is under way."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.integration.conftest import RedisServer, until
+from tests.integration.signaling.conftest import NewPage, StartNode
+from tests.integration.signaling.house import Deployment, Node
+from tests.integration.signaling.page import Page
+from tests.integration.signaling.test_signaling_resume import meet, spilled
+from waiting_room.tokens import TokenType
+
+HOST, CLIENT = TokenType.HOST, TokenType.CLIENT
+
+
+async def test_a_room_that_was_ended_unheard_does_not_come_back_with_one_who_was_away(
+    node: Node, page: NewPage, redis_server: RedisServer
+) -> None:
+    host = page(HOST)
+    await host.open(node)
+    await host.drop()
+    await until(lambda: spilled(redis_server))
+    with redis_server.admin() as redis, redis.pipeline() as pipeline:
+        # As if another node had ended it in the very moment in which this one did not listen.
+        pipeline.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        pipeline.flushall()
+        pipeline.execute()
+    await until(lambda: node.store.has_ended(host.consultation.room))
+    error, _ = await host.refused(node)
+    assert error["code"] == "room_ended"
+
+
+async def test_what_is_to_be_compared_with_redis_during_a_comparison_is_compared_again(
+    node: Node, page: NewPage, redis_server: RedisServer, deployment: Deployment
+) -> None:
+    await page(HOST).open(node)
+
+    with redis_server.admin() as redis:
+
+        def comparisons() -> int:
+            return int(redis.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+        before = comparisons()
+        deployment.clock.advance(601)
+        redis_server.stop()
+        node.tick()
+        await asyncio.sleep(0.1)  # the question is on its way
+        node.server.hub.upkeep.renew_soon(fetch=True)
+        redis_server.cont()
+        await until(lambda: comparisons() >= before + 2, within=5)
