@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from turn.address import Family
-
 _PROBES = 32
 
 
@@ -72,6 +70,3 @@ class PortPool:
             if fits(port):
                 return port
         return None
-
-
-Pools = dict[Family, PortPool]

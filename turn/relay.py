@@ -15,7 +15,7 @@ from turn.interfaces import relay_addresses
 from turn.listening import BoundListener, bind_listeners
 from turn.metrics import RelayCollector, Stats
 from turn.node import Node, Place
-from turn.supervisor import Supervisor
+from turn.supervisor import REPORT_SECONDS, Supervisor
 
 _DRAIN_POLL = 0.2  # seconds
 
@@ -117,6 +117,9 @@ class Relay:
             return
         self._running.drain()
         deadline = self._clock.monotonic() + seconds
+        if isinstance(self._running, Supervisor):
+            # Allocations of the last moment are not in the numbers yet.
+            await asyncio.sleep(min(seconds, 2 * REPORT_SECONDS))
         # Polled, as the numbers of other processes are only told once a second anyway.
         while self.allocations and self._clock.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_DRAIN_POLL)

@@ -20,6 +20,7 @@ from turn.config import ConfigError, RelayConfig
 from turn.metrics import Stats
 from turn.node import Place
 
+REPORT_SECONDS = 1.0  # between two reports of a child's numbers
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _BACKOFF = (0.2, 10.0)  # seconds before the first and, at most, every further restart
@@ -162,7 +163,9 @@ class Supervisor:
         pause = _BACKOFF[0]
         while True:
             started = loop.time()
-            await worker.run(self._state)
+            # Too many processes or descriptors, or an input that broke: it may pass.
+            with contextlib.suppress(OSError):
+                await worker.run(self._state)
             await worker.stop()
             self._restarts += 1
             pause = _BACKOFF[0] if loop.time() - started > _BACKOFF[1] else pause * 2

@@ -17,8 +17,7 @@ from turn.config import Limits, Listener, RelayConfig
 from turn.five_tuple import Transport
 from turn.listening import BoundListener
 from turn.node import Node, Place
-
-_REPORT_SECONDS = 1.0
+from turn.supervisor import REPORT_SECONDS
 
 
 def config_from(document: dict[str, Any]) -> tuple[RelayConfig, Place]:
@@ -59,8 +58,10 @@ def obey(node: Node, command: dict[str, Any]) -> None:
 async def run() -> None:
     """Serve until standard input ends, which it does at the latest when the supervisor does."""
     loop = asyncio.get_running_loop()
-    # A terminal's Ctrl-C reaches the whole process group; the supervisor decides what it means.
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    # A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the group; the
+    # supervisor decides what they mean, and calls go on while it drains.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: None)
     reader = asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     first = json.loads(await reader.readline())
@@ -81,7 +82,7 @@ async def _report(node: Node) -> None:
     while True:
         sys.stdout.write(json.dumps({"stats": asdict(node.stats())}) + "\n")
         sys.stdout.flush()
-        await asyncio.sleep(_REPORT_SECONDS)
+        await asyncio.sleep(REPORT_SECONDS)
 
 
 def main() -> None:
