@@ -108,6 +108,33 @@
         }
       }).observe(document, { childList: true, characterData: true, subtree: true });
     },
+    /** How the chosen pairs go: types of both candidates, and the transport to a relay. */
+    async chosenPaths() {
+      const found = [];
+      for (const connection of connections) {
+        const stats = await connection.getStats();
+        for (const entry of stats.values()) {
+          const pair = entry.type === "transport" && stats.get(entry.selectedCandidatePairId);
+          if (!pair || connection.connectionState === "closed") continue;
+          const local = stats.get(pair.localCandidateId);
+          const remote = stats.get(pair.remoteCandidateId);
+          found.push({
+            local: local.candidateType, remote: remote.candidateType, over: local.relayProtocol,
+          });
+        }
+      }
+      return found;
+    },
+    /** What has come in over all connections, in bytes of payload. */
+    async bytes() {
+      let sum = 0;
+      for (const connection of connections) {
+        for (const entry of (await connection.getStats()).values()) {
+          if (entry.type === "inbound-rtp") sum += entry.bytesReceived ?? 0;
+        }
+      }
+      return sum;
+    },
     /** The addresses that the chosen pairs lead to. */
     async remoteAddresses() {
       const found = [];
