@@ -70,10 +70,13 @@ class Upkeep:
         self._fetch_all = False
 
     async def run(self) -> None:
-        """Tick for ever."""
+        """Tick for ever: a fault in one tick must not end the sessions of all."""
         while True:
             await asyncio.sleep(TICK)
-            self.tick()
+            try:
+                self.tick()
+            except Exception:
+                _log.exception("tick_failed")
 
     def tick(self) -> None:
         """Do what is due. Jobs that wait for Redis run beside, each kind once at a time."""
@@ -105,11 +108,16 @@ class Upkeep:
         if running is None or running.done():
             self._jobs[name] = self._spawn(job())
 
-    async def _change(self, room: Room, event: Change) -> None:
-        """Change one room for a reason of time. Raises StoreUnavailable."""
+    async def _change(
+        self, room: Room, event: Change, still: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Change one room for a reason of time, if it holds `still` when its turn has come.
+
+        Raises StoreUnavailable.
+        """
         with self._rooms.using(room.id) as present:
             async with self._rooms.turn(present):
-                if present is not room or room.ended or room.session is None:
+                if present is not room or room.ended or room.session is None or not still():
                     return
                 changed = await self._store.change(
                     room.id, event, self._link.now_ms(), room.session
@@ -148,7 +156,9 @@ class Upkeep:
             await self._courier.spill(member)
             try:
                 await self._change(
-                    member.room, Disconnect(member.id, member.instance, self._store.node)
+                    member.room,
+                    Disconnect(member.id, member.instance, self._store.node),
+                    lambda: member.hold is Hold.SPILLED,  # else it has come back meanwhile
                 )
             except StoreUnavailable:
                 self._courier.unspill(member)
@@ -159,28 +169,26 @@ class Upkeep:
     # --- Redis does not know what it should ---
 
     async def _tell_again(self) -> None:
-        due = [member for member in list(self._rooms.stale) if self._still_stale(member)]
+        due = list(self._rooms.stale)
         try:
             await _all_of(self._tell_again_of, due)
         except StoreUnavailable:
             self._stale_at = self._clock.monotonic() + _RETRY_AFTER_S
 
-    def _still_stale(self, member: Member) -> bool:
-        if member.connected and member.room.members.get(member.id) is member:
-            return True
-        self._rooms.stale.pop(member, None)
-        return False
-
     async def _tell_again_of(self, member: Member) -> None:
+        def is_here() -> bool:
+            return member.connected and member.room.members.get(member.id) is member
+
         session = member.room.session
         known = None if session is None else session.find(member.id)
-        if known is not None and known.live:
+        if known is not None and known.live and is_here():
             await self._change(
                 member.room,
                 Join(member.id, member.role, known.name, member.instance, self._store.node),
+                is_here,  # else it may be on another node by then
             )
         self._rooms.stale.pop(member, None)
-        if member.connected:
+        if is_here():
             self._courier.fetch(member)
 
     async def _renew(self) -> None:

@@ -5,7 +5,10 @@ connections do. Here an item lies in the slot of the half second in which it is 
 once then; deadlines may thus be up to `TICK` seconds late, never early.
 """
 
+import logging
 from typing import Final, Protocol
+
+_log = logging.getLogger(__name__)
 
 TICK: Final = 0.5
 """Seconds between two turns."""
@@ -47,6 +50,11 @@ class Wheel:
         self._turned = target
         for slot in due:
             for item in self._slots.pop(slot):
-                deadline = item.handle_timer(now)
+                try:
+                    deadline = item.handle_timer(now)
+                except Exception:
+                    # One item's fault must not stop the clock of all others.
+                    _log.exception("timer_failed")
+                    continue
                 if deadline is not None:
                     self.add(item, deadline)

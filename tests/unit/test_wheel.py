@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,3 +68,18 @@ def test_a_clock_that_goes_back_does_nothing() -> None:
     assert item.called == []
     wheel.turn(5000.0)
     assert item.called == [5000.0]
+
+
+def test_a_fault_of_one_item_costs_that_item_only(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Item):
+        def handle_timer(self, now: float) -> float | None:
+            raise ZeroDivisionError
+
+    wheel = Wheel(0.0)
+    items = [Broken(), Item(3.0)]
+    for item in items:
+        wheel.add(item, 1.0)
+    wheel.turn(2.0)
+    wheel.turn(4.0)
+    assert items[1].called == [2.0, 4.0]
+    assert [record.message for record in caplog.records] == ["timer_failed"]

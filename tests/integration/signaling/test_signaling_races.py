@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from signaling.room import Hold
 from tests.integration.conftest import RedisServer, until
-from tests.integration.signaling.conftest import NewPage, StartNode
+from tests.integration.signaling.conftest import NewPage
 from tests.integration.signaling.house import Deployment, Node
-from tests.integration.signaling.page import Page
-from tests.integration.signaling.test_signaling_resume import meet, spilled
+from tests.integration.signaling.test_signaling_resume import meet, sees, spilled
 from waiting_room.tokens import TokenType
 
 HOST, CLIENT = TokenType.HOST, TokenType.CLIENT
@@ -49,3 +49,26 @@ async def test_what_is_to_be_compared_with_redis_during_a_comparison_is_compared
         node.server.hub.upkeep.renew_soon(fetch=True)
         redis_server.cont()
         await until(lambda: comparisons() >= before + 2, within=5)
+
+
+async def test_one_who_comes_back_while_redis_is_told_of_the_absence_is_not_gone(
+    node: Node, page: NewPage, redis_server: RedisServer, deployment: Deployment
+) -> None:
+    host, client = await meet(node, node, page)
+    room = node.server.hub.rooms.get(client.consultation.room)
+    assert room is not None
+    member = room.members[client.id]
+    await client.drop()
+    redis_server.stop()
+    try:
+        deployment.clock.advance(1.1)
+        node.tick()
+        await until(lambda: member.hold is Hold.SPILLED)
+        await client.connect(node)
+        await client.hello()
+        await until(lambda: member.hold is Hold.BEHIND)
+    finally:
+        redis_server.cont()
+    await client.next(lambda m: m["type"] == "welcome" and m["resumed"])
+    await host.do("lock", locked=True)  # behind whatever else has its turn
+    assert sees(host, client, connected=True)
