@@ -14,7 +14,8 @@ import msgspec
 from aiohttp import web
 
 from signaling.address import client_address
-from signaling.arrivals import GRACE_S, Arrivals, participant_id
+from signaling.arrival import participant_id
+from signaling.arrivals import GRACE_S, Arrivals
 from signaling.deps import Deps
 from signaling.headers import CACHE_REVALIDATE, origin_of
 from signaling.rooms import Rooms

@@ -6,26 +6,24 @@ what that node hands over.
 """
 
 import asyncio
-import base64
-import contextlib
-import hashlib
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
+from signaling.arrival import Arrival, Entered, participant_id
 from signaling.codes import close_code
-from signaling.courier import Courier, box_of, letters_of
+from signaling.courier import Courier
 from signaling.deps import Deps
+from signaling.handover import Handover
 from signaling.headers import origin_of
 from signaling.limits import AddressThrottle, AwaitingHello
-from signaling.mailbox import Letter, Mailbox, MailboxError, Resumed
+from signaling.mailbox import Mailbox, Resumed
 from signaling.messages import Bye, Error, Hello, Welcome, room_view
-from signaling.node import NodeLink, Note, NoteKind
+from signaling.node import NodeLink
 from signaling.room import Hold, Member, Room
 from signaling.rooms import Rooms
 from signaling.socket import Socket
 from waiting_room.errors import Refused, StoreUnavailable, TokenError
-from waiting_room.session import INSIDE, Join, Participant, Refusal, Role, Session
+from waiting_room.session import INSIDE, Join, Refusal, Role, Session
 from waiting_room.store import Changed
 from waiting_room.tokens import Claims, TokenType, verify
 
@@ -34,45 +32,6 @@ GRACE_S: Final = 3600
 
 _KINDS: Final = (TokenType.HOST, TokenType.CLIENT, TokenType.GUEST)
 _BASE_BYTES: Final = 6
-_UNKNOWN_HIGHEST: Final = 2**53
-"""Any signal of one whose former ids are not known may be a repetition."""
-
-
-def participant_id(room: str, secret: str) -> str:
-    """Give the participant id of docs/protocol.md section 2."""
-    text = f"konsil/1 participant\0{room}\0{secret}"
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:16])[:22].decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A hello whose token is good."""
-
-    socket: Socket
-    claims: Claims
-    participant: str
-    role: Role
-    name: str
-    instance: str
-    last_seq: int
-    reopen: bool
-
-    def is_same_page(self, participant: Participant | None) -> bool:
-        """Whether this page load is the one last seen."""
-        return (
-            participant is not None and participant.live and participant.instance == self.instance
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """A participant that is in the session now, but not yet welcomed."""
-
-    member: Member
-    before: Participant | None
-    """As the session knew it before."""
-    same_page: bool
-    was_spilled: bool
 
 
 class Arrivals:
@@ -92,14 +51,17 @@ class Arrivals:
         self._link = link
         self._spawn = spawn
         self._audience = origin_of(deps.public_url)
-        self._throttle = AddressThrottle()
+        self.throttle = AddressThrottle()
+        """Delays of answers to bad tokens; the HTTP API shares them."""
+        self._handover = Handover(
+            store=deps.store,
+            courier=courier,
+            link=link,
+            metrics=deps.metrics,
+            new_mailbox=self._new_mailbox,
+        )
         self.awaiting = AwaitingHello()
         self.draining = False
-
-    @property
-    def throttle(self) -> AddressThrottle:
-        """Delays of answers to bad tokens; the HTTP API shares them."""
-        return self._throttle
 
     def claims_of(self, token: str, allowed: tuple[TokenType, ...], grace: float = 0) -> Claims:
         """Give what a token says. Raises TokenError."""
@@ -147,7 +109,7 @@ class Arrivals:
     def _refuse_token(self, socket: Socket, error: TokenError) -> None:
         delay = 0.0
         if error.code == "token_invalid":
-            delay = self._throttle.failed(socket.address, self._deps.clock.monotonic())
+            delay = self.throttle.failed(socket.address, self._deps.clock.monotonic())
         if delay > 0:
             self._spawn(self._refuse_late(socket, error, delay))
         else:
@@ -207,7 +169,7 @@ class Arrivals:
                 if not self._arrive_without_redis(arrival, room):
                     raise
             else:
-                await self._bring_mail(arrival, room, entered)
+                await self._complete(arrival, room, entered)
 
     async def _enter(self, arrival: Arrival, room: Room) -> Entered:
         """Put the participant into the session. Raises Refused."""
@@ -259,9 +221,10 @@ class Arrivals:
             known = None if session is None else session.find(arrival.participant)
             if known is None or known.status not in INSIDE:
                 raise TokenError("token_closed", detail="past the planned end")
-        changed = await self._deps.store.change(
-            claims.room, join, now_ms, room.session, create, reopen=arrival.reopen
-        )
+        with self._deps.metrics.timed():
+            changed = await self._deps.store.change(
+                claims.room, join, now_ms, room.session, create, reopen=arrival.reopen
+            )
         if isinstance(changed, Refusal):
             if changed.code == "room_ended" and room.session is not None:
                 self._rooms.end(room)
@@ -301,79 +264,21 @@ class Arrivals:
         if old.socket is not None:
             old.socket.say_bye(Bye(reason="taken_over"), close_code("taken_over"))
 
-    async def _bring_mail(self, arrival: Arrival, room: Room, entered: Entered) -> None:
-        """Get what was kept for the participant elsewhere, and welcome it."""
-        member, before = entered.member, entered.before
-        letters: list[Letter] = []
-        resumed: Resumed | None = None
-        if before is not None:
-            handed = None
-            if before.node is not None and before.node != self._deps.store.node:
-                handed = await self._link.ask_handover(
-                    before.node, room.id, arrival.participant, arrival.instance
-                )
-            entries: list[bytes] = []
-            try:
-                entries = await self._deps.store.take(room.id, arrival.participant)
-            except StoreUnavailable:
-                self._rooms.mark_stale(member)
-            spilled = box_of(entries)
-            outcome = "lost"
-            if entered.same_page:
-                resumed, outcome = self._resume(arrival, member, handed, spilled)
-            if resumed is not None or not entered.same_page:
-                letters = letters_of(handed.letters if handed else ()) + letters_of(entries)
-            if entered.same_page and before.status in INSIDE:
-                self._deps.metrics.resumes[outcome] += 1
-                if resumed is None or (entered.was_spilled and spilled is None):
-                    # What came for it meanwhile may be lost with what was kept.
-                    self._ask_again(room, arrival.participant)
-        if room.members.get(arrival.participant) is not member or not arrival.socket.is_open:
-            self._gone_meanwhile(arrival, room, member, letters)
-            return
-        if entered.same_page and resumed is None:
-            member.mailbox = self._new_mailbox()
-            member.highest = _UNKNOWN_HIGHEST
-        member.fetching = False
-        self._welcome(arrival, member, resumed)
-        self._courier.deliver(member, letters)
-
-    def _resume(
-        self, arrival: Arrival, member: Member, handed: Note | None, spilled: bytes | None
-    ) -> tuple[Resumed | None, str]:
-        """Find the mailbox that continues after the page's `last_seq`."""
-        resumed = member.mailbox.resume(arrival.last_seq)
-        if resumed is not None:
-            return resumed, "memory"
-        boxes = ((handed.box if handed else None, "handover"), (spilled, "spilled"))
-        for box, outcome in boxes:
-            if box is None:
-                continue
-            with contextlib.suppress(MailboxError):
-                mailbox = Mailbox.load(box)
-                resumed = mailbox.resume(arrival.last_seq)
-                if resumed is not None:
-                    member.mailbox = mailbox
-                    return resumed, outcome
-        return None, "lost"
-
-    def _ask_again(self, room: Room, participant: str) -> None:
-        self._courier.ask_again(room, participant)
-        if room.session is not None:
-            for node in room.session.nodes - {self._deps.store.node}:
-                self._link.tell(node, room.id, Note(NoteKind.AGAIN, participant))
-
-    def _gone_meanwhile(
-        self, arrival: Arrival, room: Room, member: Member, letters: list[Letter]
-    ) -> None:
+    async def _complete(self, arrival: Arrival, room: Room, entered: Entered) -> None:
+        """Welcome one who is in the session, once its messages are here."""
+        member = entered.member
+        brought = await self._handover.bring(arrival, room, entered)
         member.fetching = False
         if room.members.get(arrival.participant) is not member:
-            self._courier.post_on(member, letters)
-            arrival.socket.say_bye(Bye(reason="taken_over"), close_code("taken_over"))
-            return
-        self._courier.deliver(member, letters)
-        if not member.connected:
-            self._rooms.lost(member)
+            self._courier.post_on(member, brought.letters)
+            arrival.socket.say_bye(*self._rooms.farewell(room, arrival.participant))
+        elif arrival.socket.is_open:
+            self._welcome(arrival, member, brought.resumed)
+            self._courier.deliver(member, brought.letters)
+        else:
+            self._courier.deliver(member, brought.letters)
+            if not member.connected:
+                self._rooms.lost(member)
 
     # --- both ways ---
 

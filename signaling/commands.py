@@ -105,10 +105,11 @@ class Commands:
                     raise Refused("not_allowed", "no longer part of this consultation")
                 event = event_of(member, command)
                 now_ms = self._link.now_ms()
-                if isinstance(event, session.End):
-                    outcome = await self._store.end(room.id, event, now_ms, room.session)
-                else:
-                    outcome = await self._store.change(room.id, event, now_ms, room.session)
+                with self._metrics.timed():
+                    if isinstance(event, session.End):
+                        outcome = await self._store.end(room.id, event, now_ms, room.session)
+                    else:
+                        outcome = await self._store.change(room.id, event, now_ms, room.session)
                 self._settle(socket, member, command, outcome)
 
     def _settle(

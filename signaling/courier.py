@@ -35,6 +35,8 @@ _LATER = "send again from here on, in order"
 class _Going(NamedTuple):
     sender: Member
     recipient: str
+    instance: str
+    """The page load of the recipient that it is meant for."""
     letter: Letter
 
 
@@ -74,6 +76,7 @@ class Courier:
         self._spawn = spawn
         self._suspect = suspect
         self._mark_stale = mark_stale
+        self._metrics = metrics
         self._passed = metrics.signals
 
     # --- from a page ---
@@ -145,11 +148,17 @@ class Courier:
 
         A page does that after a reconnect, so it is asked to reconnect; its call goes on.
         """
+        asked = set()
         for member in list(room.members.values()):
             if member.unconfirmed and member.unconfirmed.pop(recipient, None) is not None:
                 member.unconfirmed = member.unconfirmed or None
+                asked.add(member.id)
                 if member.socket is not None:
                     member.socket.say_bye(Bye(reason="going_away"), GOING_AWAY)
+        target = room.members.get(recipient)
+        if target is not None and target.backlog:
+            # What they have sent since comes again behind what was lost.
+            target.backlog = deque(one for one in target.backlog if one.sender not in asked)
 
     # --- to Redis ---
 
@@ -163,7 +172,9 @@ class Courier:
             socket.carry_out(socket.connection.mailbox_full(message.id))
             return
         letter = Letter(member.id, member.instance, message.id, message.data)
-        out.queue.append(_Going(member, message.to, letter))
+        recipient = None if room.session is None else room.session.find(message.to)
+        instance = "" if recipient is None else recipient.instance
+        out.queue.append(_Going(member, message.to, instance, letter))
         member.note_sent(message.to, message.id)
         if out.task is None:
             out.task = self._spawn(self._carry(room, out))
@@ -174,9 +185,10 @@ class Courier:
                 recipient = out.queue[0].recipient
                 while out.queue and out.queue[0].recipient == recipient and len(out.batch) < _BATCH:
                     out.batch.append(out.queue.popleft())
-                entries = [entry_of(going.letter) for going in out.batch]
+                entries = [entry_of(going.letter, going.instance) for going in out.batch]
                 try:
-                    posted = await self._store.post(room.id, recipient, entries)
+                    with self._metrics.timed():
+                        posted = await self._store.post(room.id, recipient, entries)
                 except StoreUnavailable as error:
                     self._give_back(out, "store_unavailable", error.retry_after)
                 else:
@@ -248,7 +260,9 @@ class Courier:
         room = member.room
         letters: list[Letter] = []
         try:
-            letters = letters_of(await self._store.take(room.id, member.id))
+            with self._metrics.timed():
+                entries = await self._store.take(room.id, member.id)
+            letters = letters_of(entries, member.instance)
         except StoreUnavailable:
             self._mark_stale(member)
         finally:
@@ -270,7 +284,7 @@ class Courier:
             room.outgoing = Outgoing()
         for letter in letters:
             sender = room.members.get(letter.sender, member)
-            room.outgoing.queue.append(_Going(sender, member.id, letter))
+            room.outgoing.queue.append(_Going(sender, member.id, member.instance, letter))
         if room.outgoing.task is None and letters:
             room.outgoing.task = self._spawn(self._carry(room, room.outgoing))
 
@@ -340,18 +354,22 @@ def _refuse(
     socket.send(error)
 
 
-def entry_of(letter: Letter) -> bytes:
-    """Give the entry of a mailbox in Redis that holds `letter`."""
-    return _LETTER + letter.encode()
+def entry_of(letter: Letter, instance: str) -> bytes:
+    """Give the entry of a mailbox in Redis that holds `letter`, for that page load only."""
+    return b"%b%b %b" % (_LETTER, instance.encode(), letter.encode())
 
 
-def letters_of(entries: Iterable[bytes]) -> list[Letter]:
-    """The letters among the entries of a mailbox in Redis, in order; what is broken is left out."""
+def letters_of(entries: Iterable[bytes], instance: str) -> list[Letter]:
+    """The letters for one page load among the entries of a mailbox in Redis, in order.
+
+    What is broken is left out.
+    """
     letters = []
     for entry in entries:
-        if entry[:1] == _LETTER:
+        whom, _, blob = entry[1:].partition(b" ")
+        if entry[:1] == _LETTER and whom == instance.encode():
             try:
-                letters.append(Letter.decode(entry[1:]))
+                letters.append(Letter.decode(blob))
             except MailboxError:
                 continue
     return letters

@@ -66,6 +66,7 @@ class Hub:
             link=self._link,
             clock=deps.clock,
             wheel=self.wheel,
+            metrics=deps.metrics,
             spawn=spawn,
         )
         deps.metrics.watch(self._gauges)
@@ -82,7 +83,7 @@ class Hub:
 
         Redis has `seconds` for taking what is in memory.
         """
-        self.arrivals.draining = True
+        self.arrivals.draining = self.upkeep.leaving = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.upkeep.evacuate()
@@ -168,16 +169,21 @@ class Hub:
 
     def _noted_for_nobody(self, room_id: str, payload: bytes) -> None:
         note = self._link.receive(payload)
-        if note is not None and note.kind is NoteKind.HAND_OVER:
+        if note is not None and note.reply_to:
             self._link.tell(note.reply_to, room_id, _handed(note))
 
     def _noted(self, room: Room, note: Note) -> None:
         if note.kind is NoteKind.TAKEN and note.taken is not None:
             self._courier.delivered(room, note.participant, note.taken)
         elif note.kind is NoteKind.AGAIN:
-            self._courier.ask_again(room, note.participant)
+            self._tasks.spawn(self._again(room, note))
         elif note.kind is NoteKind.HAND_OVER:
             self._link.tell(note.reply_to, room.id, self._hand_over(room, note))
+
+    async def _again(self, room: Room, note: Note) -> None:
+        self._courier.ask_again(room, note.participant)
+        await self._courier.settled(room, note.participant)
+        self._link.tell(note.reply_to, room.id, _handed(note))
 
     def _hand_over(self, room: Room, note: Note) -> Note:
         member = room.members.get(note.participant)
@@ -218,5 +224,5 @@ def _handed(note: Note, member: Member | None = None) -> Note:
         note.participant,
         serial=note.serial,
         box=member.mailbox.dump(),
-        letters=tuple(entry_of(letter) for letter in member.backlog or ()),
+        letters=tuple(entry_of(letter, member.instance) for letter in member.backlog or ()),
     )

@@ -4,8 +4,10 @@ Every label value comes from a closed list, so the number of series is bounded b
 counters are plain integers read at scrape time: a relayed signal pays for one addition only.
 """
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,6 +63,13 @@ class Metrics(Collector):
     def joined(self, code: str = OK) -> None:
         """Count one hello and what came of it: `ok` or an error code."""
         self._joins[code if code == OK or code in CODES else OTHER] += 1
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Measure an operation on Redis that succeeds; what failed is counted by its code."""
+        begun = time.perf_counter()
+        yield
+        self.redis_seconds.observe(time.perf_counter() - begun)
 
     def refused(self, code: str) -> None:
         """Count one error answer of the WebSocket protocol or the HTTP API."""

@@ -34,13 +34,13 @@ class NoteKind(Enum):
     """`participant` has taken the signals of `taken.sender`. Lost: the sender sends them again
     after its next reconnect, in vain."""
     AGAIN = "again"
-    """Signals for `participant` were lost, have them sent again. Lost: they are sent again after
-    their senders' next reconnect."""
+    """Signals for `participant` were lost, have them sent again and say when none of before is on
+    its way. Lost: they are sent again after their senders' next reconnect."""
     HAND_OVER = "hand_over"
     """`participant` has come to node `reply_to` with `instance`: give up its mailbox.
     Lost: it begins with a new one, as after a crash."""
     HANDED = "handed"
-    """The answer: `box`, and `letters` that were not yet in it."""
+    """The answer; to HAND_OVER: `box`, and `letters` that were not yet in it."""
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
@@ -99,16 +99,16 @@ class NodeLink:
         finally:
             self._sending -= 1
 
-    async def ask_handover(
-        self, node: str, room: str, participant: str, instance: str
+    async def ask(
+        self, node: str, room: str, kind: NoteKind, participant: str, instance: str = ""
     ) -> Note | None:
-        """Have `node` hand a participant over; None when it does not answer in time."""
+        """Ask `node` for something; None when it does not answer in time."""
         if len(self._questions) >= MAX_QUESTIONS:
             return None
         self._serial += 1
         serial = self._serial
         question = Note(
-            NoteKind.HAND_OVER,
+            kind,
             participant,
             instance=instance,
             reply_to=self._store.node,

@@ -181,21 +181,24 @@ class Room:
                     for member in self.members.values():
                         member.forget_about(p.id)
         self.inside = frozenset(p.id for p in session.participants if p.status in INSIDE)
-        gone = [member for member in list(self.members.values()) if self._farewell(member)]
+        gone = []
+        for member in list(self.members.values()):
+            bye = self.farewell(member.id)
+            if bye is not None:
+                gone.append(member)
+                if member.socket is not None:
+                    member.socket.say_bye(*bye)
         for member in self.members.values():
             self.show(member)
         return gone
 
-    def _farewell(self, member: Member) -> bool:
-        """Say bye to one who has left or was sent away; True if so."""
-        session = self.session
-        you = None if session is None else session.find(member.id)
+    def farewell(self, participant: str) -> tuple[Bye, int] | None:
+        """What to say, and close with, to one who has left or was sent away; else None."""
+        you = None if self.session is None else self.session.find(participant)
         if you is None or you.live:
-            return False
-        if member.socket is not None:
-            code = NORMAL if you.status is Status.LEFT else close_code("not_allowed")
-            member.socket.say_bye(_BYE[you.status], code)
-        return True
+            return None
+        code = NORMAL if you.status is Status.LEFT else close_code("not_allowed")
+        return _BYE[you.status], code
 
     def view(self, member: Member) -> RoomView | None:
         """What `member` may see now; remembered as seen."""

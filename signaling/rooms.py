@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
 from signaling.codes import close_code
 from signaling.messages import Bye
@@ -10,6 +11,9 @@ from signaling.room import Hold, Member, Room
 from waiting_room.connection import RETRY_AFTER
 from waiting_room.errors import StoreUnavailable
 from waiting_room.session import Session
+
+_ENDED: Final = Bye(reason="ended")
+_TAKEN_OVER: Final = Bye(reason="taken_over")
 
 
 class Rooms:
@@ -91,7 +95,7 @@ class Rooms:
                 self.mark_stale(member)
             else:
                 # It has come to another node, which is going to ask for its mailbox.
-                member.socket.say_bye(Bye(reason="taken_over"), close_code("taken_over"))
+                member.socket.say_bye(_TAKEN_OVER, close_code("taken_over"))
         self._close_if_empty(room)
 
     def end(self, room: Room) -> None:
@@ -102,13 +106,19 @@ class Rooms:
         for member in list(room.members.values()):
             self.forget(member)
             if member.socket is not None:
-                member.socket.say_bye(Bye(reason="ended"), close_code("room_ended"))
+                member.socket.say_bye(_ENDED, close_code("room_ended"))
+
+    def farewell(self, room: Room, participant: str) -> tuple[Bye, int]:
+        """What to say, and close with, to a socket whose participant is not served here."""
+        if room.ended:
+            return _ENDED, close_code("room_ended")
+        return room.farewell(participant) or (_TAKEN_OVER, close_code("taken_over"))
 
     def take_over(self, member: Member) -> None:
         """Another node serves this member now."""
         self.forget(member)
         if member.socket is not None:
-            member.socket.say_bye(Bye(reason="taken_over"), close_code("taken_over"))
+            member.socket.say_bye(_TAKEN_OVER, close_code("taken_over"))
 
     def lost(self, member: Member) -> None:
         """A member has no socket any more."""

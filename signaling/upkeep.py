@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from signaling.courier import Courier
 from signaling.messages import Closing
+from signaling.metrics import Metrics
 from signaling.node import Clock, NodeLink
 from signaling.room import REMEMBER_S, Hold, Member, Room
 from signaling.rooms import Rooms
@@ -53,6 +54,7 @@ class Upkeep:
         link: NodeLink,
         clock: Clock,
         wheel: Wheel,
+        metrics: Metrics,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         self._store = store
@@ -61,6 +63,7 @@ class Upkeep:
         self._link = link
         self._clock = clock
         self._wheel = wheel
+        self._metrics = metrics
         self._spawn = spawn
         self._jobs: dict[str, asyncio.Task[None]] = {}
         now = clock.monotonic()
@@ -68,6 +71,8 @@ class Upkeep:
         self._renew_at = now + RENEW_EVERY_S
         self._missing_nodes: frozenset[str] = frozenset()
         self._fetch_all = False
+        self.leaving = False
+        """Everybody is being sent to another node: nobody is to be told to Redis as being here."""
 
     async def run(self) -> None:
         """Tick for ever: a fault in one tick must not end the sessions of all."""
@@ -82,6 +87,8 @@ class Upkeep:
         """Do what is due. Jobs that wait for Redis run beside, each kind once at a time."""
         now = self._clock.monotonic()
         self._wheel.turn(now)
+        if self.leaving:
+            return
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY_S
             self._warn_of_closing()
@@ -119,9 +126,10 @@ class Upkeep:
             async with self._rooms.turn(present):
                 if present is not room or room.ended or room.session is None or not still():
                     return
-                changed = await self._store.change(
-                    room.id, event, self._link.now_ms(), room.session
-                )
+                with self._metrics.timed():
+                    changed = await self._store.change(
+                        room.id, event, self._link.now_ms(), room.session
+                    )
                 if isinstance(changed, Refusal):
                     if changed.code == "room_ended":
                         self._rooms.end(room)
@@ -197,7 +205,8 @@ class Upkeep:
         self._renew_at = self._clock.monotonic() + RENEW_EVERY_S  # or sooner, if asked meanwhile
         held = [(room, room.session) for room in self._rooms if room.session is not None]
         try:
-            now = await self._store.renew([session for _, session in held], self._link.now_ms())
+            with self._metrics.timed():
+                now = await self._store.renew([one for _, one in held], self._link.now_ms())
         except StoreUnavailable:
             self._fetch_all = self._fetch_all or fetch
             self._renew_at = self._clock.monotonic() + _RETRY_AFTER_S

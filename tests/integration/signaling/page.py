@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed
 
-from signaling.arrivals import participant_id
+from signaling.arrival import participant_id
 from tests.integration.signaling.house import PUBLIC_URL, Consultation
 from waiting_room.tokens import TokenType
 

@@ -337,3 +337,57 @@ async def test_a_full_mailbox_refuses_and_later_takes(node: Node, page: NewPage)
     await client.got(
         *(str(number) for number in range(1, 191)), *(f"b{number}" for number in range(1, 100))
     )
+
+
+async def test_what_redis_kept_for_the_page_before_a_reload_is_not_delivered(
+    node: Node, page: NewPage
+) -> None:
+    host, client = await meet(node, node, page)
+    await client.drop()
+    await host.view(lambda v: not v["participants"][0]["connected"])
+    await host.signal(client, "for the page before, by way of Redis")
+    reloaded = client.reloaded()
+    await reloaded.open(node)
+    await host.view(lambda v: v["participants"][0]["connected"])
+    await host.signal(reloaded, "for this page")
+    await reloaded.got("for this page")
+    await reloaded.drop()
+
+
+async def test_what_was_lost_is_not_overtaken(
+    start: StartNode, page: NewPage, redis_server: RedisServer
+) -> None:
+    """A client comes back to a mailbox that is lost while hosts on two nodes talk on."""
+    a, b = await start("a"), await start("b")
+    host, client = await meet(a, a, page)
+    other = page(HOST)
+    await other.open(b)
+    await client.drop()
+    lost = [await host.signal(client, "h1"), await other.signal(client, "o1")]
+    await host.view(lambda v: any(not p["connected"] for p in v["participants"]))
+    await until(lambda: spilled(redis_server))
+    with redis_server.admin() as redis:
+        redis.delete(*(key for key in redis.scan_iter() if b":mail:" in key))
+    a.server.hub.rooms.forget(next(iter(a.server.hub.rooms.away)))
+
+    talking = True
+
+    async def talk(sender: Page, name: str) -> None:
+        number = 1
+        while talking:
+            number += 1
+            if sender.socket is not None and sender.socket.close_code is None:
+                await sender.signal(client, f"{name}{number}")
+            await asyncio.sleep(0.002)
+
+    talkers = [asyncio.create_task(talk(host, "h")), asyncio.create_task(talk(other, "o"))]
+    assert not (await client.open(a))["resumed"]
+    assert await host.closed() == 1001
+    assert await other.closed() == 1001
+    talking = False
+    await asyncio.gather(*talkers, return_exceptions=True)
+    assert client.signals() == []
+    for sender, node, number, data in ((host, a, lost[0], "h1"), (other, b, lost[1], "o1")):
+        assert (await sender.open(node))["resumed"]
+        await sender.signal(client, data, number=number)
+    await until(lambda: sorted(client.signals()) == ["h1", "o1"])
