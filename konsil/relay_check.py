@@ -1,5 +1,6 @@
 """Looks at a relay as a call does: an allocation over each transport, and a datagram through it."""
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import Sequence
@@ -47,26 +48,26 @@ class _Target:
 
 async def check(relays: Sequence[Relays], context: ssl.SSLContext) -> list[Finding]:
     """One finding for each URL, and one for the certificate of each TLS port."""
-    findings = []
-    seen: set[Transport] = set()
-    for relay in relays:
-        for url in relay.urls:
-            if url.startswith("stun"):
-                continue
-            target = target_of(url)
-            if target is None:
-                findings.append(unknown("relay", f"{url}: not a transport that can be checked"))
-                continue
-            seen.add(target.transport)
-            if target.transport is Transport.TLS:
-                findings.append(
-                    await certificate_check.check(
-                        "relay certificate", target.host, target.port, context
-                    )
-                )
-            findings.append(await _probe(target, relay, context))
+    urls = [(url, relay) for relay in relays for url in relay.urls if not url.startswith("stun")]
+    # Side by side, since each that does not answer takes seconds.
+    checked = await asyncio.gather(*(_check_one(url, relay, context) for url, relay in urls))
+    findings = [finding for found in checked for finding in found]
+    seen = {target.transport for url, _ in urls if (target := target_of(url)) is not None}
     missing = [transport for transport in Transport if seen and transport not in seen]
     return findings + [note(_subject(one), f"not offered: {_MISSING[one]}") for one in missing]
+
+
+async def _check_one(url: str, relay: Relays, context: ssl.SSLContext) -> list[Finding]:
+    target = target_of(url)
+    if target is None:
+        return [unknown("relay", f"{url}: not a transport that can be checked")]
+    if target.transport is not Transport.TLS:
+        return [await _probe(target, relay, context)]
+    subject = "relay certificate"
+    return [
+        await certificate_check.check(subject, target.host, target.port, context),
+        await _probe(target, relay, context),
+    ]
 
 
 _MISSING: Final = {

@@ -45,6 +45,7 @@ class KonsilServer:
     """One server with a state directory, a temporary directory and a log file of its own.
 
     `public_port`: where browsers come in, when that is a proxy in front of the server.
+    `prefix`: what it is started through, as `ip netns exec NAME`; it is then reached there alone.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class KonsilServer:
         redis_url: str | None = None,
         public_port: int | None = None,
         settings: Mapping[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> None:
         self.directory = directory
+        self._prefix = prefix
         self.port = free_port()
         self.metrics_port = free_port()
         self.state_dir = directory / "state"
@@ -65,7 +68,7 @@ class KonsilServer:
         self.url = f"http://localhost:{public_port or self.port}"
         self.direct_url = f"http://127.0.0.1:{self.port}"
         self._process: asyncio.subprocess.Process | None = None
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("KONSIL_")},
             "TMPDIR": str(self.temp_dir),
             "PYTHONWARNINGS": "default",
@@ -91,10 +94,10 @@ class KonsilServer:
         """Starts it, again on the same port after `kill`, and waits until it is ready."""
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
+                *(*self._prefix, sys.executable),
                 *("-m", "konsil", "serve"),
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
             )
@@ -103,6 +106,9 @@ class KonsilServer:
     async def ready(self) -> bool:
         assert self._process is not None
         assert self._process.returncode is None, f"konsil serve ended:\n{self.log()[-3000:]}"
+        if self._prefix:
+            # Printed when all is listened on.
+            return "\n  state " in self.log()
         return await self.status("/readyz") == 200
 
     async def status(self, path: str) -> int:
@@ -158,7 +164,7 @@ class KonsilServer:
             "konsil",
             *arguments,
             cwd=ROOT,
-            env=self._environment,
+            env=self.environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -20,6 +20,9 @@ export async function selectedPath(pc) {
   return relayed ? "relay" : "direct";
 }
 
+/** Statistics may lag behind the events, by so much, ms. */
+const LAG = 250;
+
 /**
  * Tells of the path now and whenever it changes, until the connection is closed.
  *
@@ -39,6 +42,7 @@ export function watchPath(pc, listener) {
       ice.addEventListener("selectedcandidatepairchange", look);
     }
     const path = await selectedPath(pc).catch(() => null);
+    if (path === null && pc.connectionState === "connected") setTimeout(look, LAG);
     if (path === null || path === known || pc.connectionState === "closed") return;
     known = path;
     listener(path);
