@@ -41,7 +41,7 @@ RULES = {
 
 def unable() -> str:
     """Why there can be no namespaces here; empty where there can."""
-    missing = [name for name in ("ip", "nft", "sysctl") if shutil.which(name) is None]
+    missing = [name for name in ("ip", "nft") if shutil.which(name) is None]
     if missing:
         return f"not installed: {', '.join(missing)}"
     name = f"konsil{os.getpid()}try"
@@ -88,8 +88,8 @@ class Internet:
                 nat,
                 f"ip address add 11.22.33.1{number}/24 dev wan",
                 f"ip address add 10.{number}.0.1/24 dev home",
-                "sysctl -qw net.ipv4.ip_forward=1",
             )
+            self._in(nat, "tee /proc/sys/net/ipv4/ip_forward", given="1")
             self._in(nat, "nft -f -", given=NAT)
             self._in(
                 home,
@@ -129,4 +129,5 @@ class Internet:
                 check=True,
                 input=given,
                 text=True,
+                stdout=subprocess.DEVNULL,
             )
