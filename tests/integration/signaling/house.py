@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,7 +144,14 @@ class Node:
             await self.redis.aclose()
 
 
-async def start_node(deployment: Deployment, redis_url: str, name: str, **overrides: Any) -> Node:
+async def start_node(
+    deployment: Deployment,
+    redis_url: str,
+    name: str,
+    *,
+    tls: ssl.SSLContext | None = None,
+    **overrides: Any,
+) -> Node:
     client = connect(redis_url)
     store = SessionStore(client, Keyspace(), name)
     registry = CollectorRegistry()
@@ -165,7 +173,7 @@ async def start_node(deployment: Deployment, redis_url: str, name: str, **overri
     )
     server = build(deps)
     listening = socket.create_server(("127.0.0.1", 0))
-    await server.start([listening])
+    await server.start([listening], tls)
 
     async def listens() -> bool:
         return not await store.absent_nodes([name])
