@@ -113,7 +113,10 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
     app.router.add_routes(Health(deps, hub).routes())
 
     async def page(request: web.Request) -> web.StreamResponse:
-        return pages.respond(request) or problem("not_found", "there is no such page")
+        found = pages.respond(request)
+        if found is None and "text/html" in request.headers.get("Accept", ""):
+            found = pages.not_found()  # a person with a mistyped link, not a program
+        return found or problem("not_found", "there is no such page")
 
     app.router.add_get("/{path:.*}", page)
     return app

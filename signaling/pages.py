@@ -142,6 +142,14 @@ class Pages:
             body = page.packed
         return web.Response(body=body, headers=headers)
 
+    def not_found(self) -> web.Response | None:
+        """Tell a person that there is no such page; None where there is no page to say it with."""
+        page = self._page("/404")
+        if page is None:
+            return None
+        headers = {"Content-Type": page.content_type, "Cache-Control": CACHE_NEVER}
+        return web.Response(status=404, body=page.body, headers=headers)
+
 
 def _takes_gzip(accept_encoding: str) -> bool:
     for item in accept_encoding.split(","):

@@ -196,6 +196,18 @@ async def test_nothing_else_is_served(node: Node, target: str) -> None:
     assert (answer.status, answer.json["code"]) == (404, "not_found")
 
 
+async def test_a_person_with_a_mistyped_link_gets_a_page_of_words(
+    start: StartNode, deployment: Deployment
+) -> None:
+    (deployment.web_root / "404.html").write_text("<!doctype html><title>Missing</title>")
+    answer = await get(
+        await start("a"), "/jion", Accept="text/html,application/xhtml+xml,*/*;q=0.8"
+    )
+    assert answer.status == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert b"Missing" in answer.body
+
+
 async def test_changed_files_are_seen_where_that_is_wished(
     start: StartNode, deployment: Deployment
 ) -> None:
