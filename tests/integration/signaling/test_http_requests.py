@@ -258,3 +258,24 @@ async def test_a_node_is_ready_when_redis_answers_and_all_else_is_there(
     await until(ready)
     node.server.hub.arrivals.draining = True
     assert (await get(node, "/readyz")).json["code"] == "going_away"
+
+
+async def test_a_websocket_that_ends_makes_room_for_another_connection(start: StartNode) -> None:
+    node = await start("a", max_connections=2)
+    for _ in range(4):
+        async with (
+            await Raw.websocket(node),
+            await Raw.websocket(node),
+            await Raw.connect(node) as one_more,
+        ):
+            assert await one_more.closed() == b""
+        await until(lambda: node.server._keeper is not None and node.server._keeper.open == 0)
+
+
+async def test_a_connection_that_has_served_http_may_become_a_websocket(node: Node) -> None:
+    async with await Raw.connect(node) as raw:
+        assert (await raw.request("/healthz")).status == 200
+        assert (await raw.upgrade()).status == 101
+        raw.text({"type": "ping"})
+        assert await raw.close_code() == (4401, "hello_expected")
+    await until(lambda: not node.server.hub.sockets)
