@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from signaling.codes import close_code
+from signaling.codes import GOING_AWAY, close_code
 from signaling.messages import Bye
 from signaling.node import Clock
 from signaling.room import Hold, Member, Room
@@ -82,9 +82,10 @@ class Rooms:
         """Take a newer session: see Room.adopt. Who is no longer part of it is forgotten."""
         for member in room.adopt(session):
             self.forget(member)
-        for member in room.members.values():
+        for member in list(room.members.values()):
             known = session.find(member.id)
             if known is None:
+                self._begin_anew(member)
                 continue
             if known.node == self._node and known.instance == member.instance:
                 continue
@@ -97,6 +98,16 @@ class Rooms:
                 # It has come to another node, which is going to ask for its mailbox.
                 member.socket.say_bye(_TAKEN_OVER, close_code("taken_over"))
         self._close_if_empty(room)
+
+    def _begin_anew(self, member: Member) -> None:
+        """Redis had lost the session, and another node began one before it could be put back.
+
+        A page that says hello again is part of that one.
+        """
+        if member.socket is not None:
+            if member.hold is Hold.HERE:
+                self.forget(member)
+            member.socket.say_bye(Bye(reason="going_away"), GOING_AWAY)
 
     def end(self, room: Room) -> None:
         """The consultation is over: everybody is told and forgotten."""

@@ -6,7 +6,7 @@ import asyncio
 
 from signaling.room import Hold
 from tests.integration.conftest import RedisServer, until
-from tests.integration.signaling.conftest import NewPage
+from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import Deployment, Node
 from tests.integration.signaling.test_signaling_resume import meet, sees, spilled
 from waiting_room.tokens import TokenType
@@ -72,3 +72,23 @@ async def test_one_who_comes_back_while_redis_is_told_of_the_absence_is_not_gone
     await client.next(lambda m: m["type"] == "welcome" and m["resumed"])
     await host.do("lock", locked=True)  # behind whatever else has its turn
     assert sees(host, client, connected=True)
+
+
+async def test_who_comes_to_another_node_before_a_lost_session_is_put_back_locks_nobody_out(
+    start: StartNode, page: NewPage, redis_server: RedisServer
+) -> None:
+    a, b = await start("a"), await start("b")
+    host, client = await meet(a, a, page)
+    with redis_server.admin() as redis:
+        redis.flushall()
+    await page(CLIENT, name="Bea").open(b)
+    a.server.hub.upkeep.renew_soon()
+    a.tick()
+    for one in (host, client):
+        await one.next(lambda m: m["type"] == "bye" and m["reason"] == "going_away")
+        await one.open(a)
+    await host.view(lambda v: len(v["participants"]) == 2)
+    await host.do("admit", participant=client.id)
+    await client.status("admitted")
+    await host.signal(client, "back")
+    await client.got("back")
