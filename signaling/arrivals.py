@@ -180,15 +180,18 @@ class Arrivals:
             member = Member(
                 room, arrival.participant, arrival.role, arrival.instance, self._new_mailbox()
             )
-        hold, fetching = member.hold, member.fetching
+        hold = member.hold
         # From the change on, signals for it come here; they wait until older ones have come.
-        member.hold, member.fetching = Hold.BEHIND, True
+        member.hold = Hold.BEHIND
+        member.fetching += 1
         room.members[arrival.participant] = member
         try:
             await self._courier.settled(room, arrival.participant)
             changed = await self._change(arrival, room)
         except BaseException:
-            member.hold, member.fetching = hold, fetching
+            member.fetching -= 1
+            if hold is Hold.SPILLED:
+                member.hold = hold
             self._courier.put_back(room, member, old)
             raise
         before = None if changed.previous is None else changed.previous.find(arrival.participant)
@@ -268,7 +271,7 @@ class Arrivals:
         """Welcome one who is in the session, once its messages are here."""
         member = entered.member
         brought = await self._handover.bring(arrival, room, entered)
-        member.fetching = False
+        member.fetching -= 1
         if room.members.get(arrival.participant) is not member:
             self._courier.post_on(member, brought.letters)
             arrival.socket.say_bye(*self._rooms.farewell(room, arrival.participant))

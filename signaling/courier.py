@@ -266,7 +266,7 @@ class Courier:
         except StoreUnavailable:
             self._mark_stale(member)
         finally:
-            member.fetching = False
+            member.fetching -= 1
         if room.members.get(member.id) is member:
             self.deliver(member, letters)
         else:
@@ -319,7 +319,7 @@ class Courier:
             member.hold = Hold.BEHIND
         elif member.mail_due:
             member.mail_due = False
-            member.fetching = True
+            member.fetching += 1
             member.hold = Hold.BEHIND
             self._spawn(self._fetch(member))
         else:

@@ -80,8 +80,8 @@ class Member:
         """Recipient -> the first id refused. Later ones are refused as well until this one has
         come again, for messages to one recipient must not overtake one another."""
         self.backlog: deque[Letter] | None = None
-        self.fetching = False
-        """Its mail is being fetched."""
+        self.fetching = 0
+        """How many jobs are bringing its mail; two hellos of one page may be under way."""
         self.mail_due = False
         """There is mail that is not yet being fetched."""
         self.commands = 0

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
+
+import pytest
 
 from signaling.room import Hold
 from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import Deployment, Node
 from tests.integration.signaling.test_signaling_resume import meet, sees, spilled
+from waiting_room.errors import StoreUnavailable
 from waiting_room.tokens import TokenType
 
 HOST, CLIENT = TokenType.HOST, TokenType.CLIENT
@@ -92,3 +96,40 @@ async def test_who_comes_to_another_node_before_a_lost_session_is_put_back_locks
     await client.status("admitted")
     await host.signal(client, "back")
     await client.got("back")
+
+
+async def test_a_hello_that_fails_behind_another_one_of_the_same_page_stops_no_signals(
+    node: Node, page: NewPage, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, client = await meet(node, node, page)
+    rooms = node.server.hub.rooms
+    room = rooms.get(client.consultation.room)
+    assert room is not None
+    member = room.members[client.id]
+    await client.drop()
+    deployment.clock.advance(1.1)
+    node.tick()
+    await host.view(lambda _: sees(host, client, connected=False))
+
+    async def fail_after(event: asyncio.Event) -> NoReturn:
+        await event.wait()
+        raise StoreUnavailable("as if Redis did not answer")
+
+    first, second = asyncio.Event(), asyncio.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(node.store, "take", lambda *_: fail_after(first))
+        await client.connect(node)
+        await client.hello()
+        await until(lambda: member.fetching > 0)
+        await until(lambda: sees(host, client, connected=True))
+        patch.setattr(node.store, "change", lambda *_, **__: fail_after(second))
+        await client.connect(node)
+        await client.hello()
+        await until(lambda: room.lock.locked())
+        first.set()
+        await until(lambda: member.mail_due or member in rooms.stale)
+        second.set()
+        await client.next(lambda m: m["type"] == "welcome", since=len(client.messages))
+    await until(lambda: not rooms.stale)
+    await host.signal(client, "heard")
+    await client.got("heard")
