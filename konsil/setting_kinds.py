@@ -17,6 +17,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+# RFC 7064 and RFC 7065, as browsers read them.
+_PLACE = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?"
+_STUN_URL = re.compile(rf"stun:{_PLACE}")
+_TURN_URL = re.compile(rf"turns?:{_PLACE}(\?transport=(udp|tcp))?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\Z")
 
 
@@ -153,8 +157,9 @@ def _networks(text: str) -> tuple[Network, ...]:
 def _relay_urls(text: str) -> tuple[str, ...]:
     urls = tuple(filter(None, (part.strip() for part in text.split(","))))
     for url in urls:
-        scheme, _, rest = url.partition(":")
-        if scheme not in {"turn", "turns", "stun"} or not rest or rest.startswith("//"):
+        match = _STUN_URL.fullmatch(url) or _TURN_URL.fullmatch(url)
+        # Browsers make no call at all with a list that has one wrong URL in it.
+        if match is None or int(match["port"] or 1) not in range(1, 65536):
             raise ValueError("must be URLs like turn:relay.example:3478?transport=udp")
     return urls
 

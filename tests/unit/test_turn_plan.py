@@ -108,3 +108,28 @@ def test_what_a_turn_uri_names(url: str, transport: Transport, host: str, port: 
 )
 def test_what_names_no_server_that_can_be_checked(url: str) -> None:
     assert relay_check.target_of(url) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "turn:relay.example:3478?transport=udp",
+        "turns:[2001:db8::1]:443?transport=tcp",
+        "stun:relay.example:3478,turn:10.0.0.1",
+    ],
+)
+def test_urls_of_another_relay(url: str) -> None:
+    assert load({}, {"KONSIL_TURN_EXTERNAL": url})[0].turn_external == tuple(url.split(","))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("relay.example", "http:relay.example", "turn:", "turn://relay.example", "turn:a b"),
+        *("turn:a?transport=tls", "stun:a?transport=udp", "turn:a:0", "turn:a:65536", "turn:a:x"),
+        "turn:good.example,turn:bad:",
+    ],
+)
+def test_urls_that_a_browser_would_choke_on(url: str) -> None:
+    with pytest.raises(SettingsError, match="must be URLs like"):
+        load({}, {"KONSIL_TURN_EXTERNAL": url})
