@@ -6,7 +6,7 @@ refused, so are all behind it until the sender comes with it again (docs/protoco
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any, Final, NamedTuple
 
 from signaling.codes import GOING_AWAY
@@ -22,7 +22,11 @@ from waiting_room.store import Posted, SessionStore
 MAX_OUTGOING: Final = 1024
 """Signals of a room on their way to Redis; one more is told `slow_down`."""
 
+MAX_QUEUED: Final = 4 * 1024 * 1024
+"""Characters of all signals in one queue of this module; one more is told `slow_down`."""
+
 _BATCH: Final = 64
+_BATCH_CHARACTERS: Final = 256 * 1024
 _LETTER: Final = b"L"
 _BOX: Final = b"B"
 
@@ -167,7 +171,7 @@ class Courier:
         if room.outgoing is None:
             room.outgoing = Outgoing()
         out = room.outgoing
-        if len(out.queue) >= MAX_OUTGOING:
+        if _is_full([going.letter for going in out.queue], MAX_OUTGOING):
             member.refuse_from(message.to, message.id)
             socket.carry_out(socket.connection.mailbox_full(message.id))
             return
@@ -183,8 +187,15 @@ class Courier:
         try:
             while out.queue:
                 recipient = out.queue[0].recipient
-                while out.queue and out.queue[0].recipient == recipient and len(out.batch) < _BATCH:
+                room_left = _BATCH_CHARACTERS
+                while (
+                    out.queue
+                    and out.queue[0].recipient == recipient
+                    and len(out.batch) < _BATCH
+                    and room_left > 0
+                ):
                     out.batch.append(out.queue.popleft())
+                    room_left -= len(out.batch[-1].letter.data)
                 entries = [entry_of(going.letter, going.instance) for going in out.batch]
                 try:
                     with self._metrics.timed():
@@ -329,7 +340,7 @@ class Courier:
     def _hold_back(self, socket: Socket, member: Member, target: Member, message: Signal) -> None:
         if target.backlog is None:
             target.backlog = deque()
-        if len(target.backlog) >= 2 * MAX_BACKLOG:
+        if _is_full(target.backlog, 2 * MAX_BACKLOG):
             member.refuse_from(target.id, message.id)
             socket.carry_out(socket.connection.mailbox_full(message.id))
             return
@@ -343,6 +354,10 @@ class Courier:
         if session is None or session.find(to) is None:
             return "unknown_participant", _UNKNOWN
         return "not_allowed", _NOT_INSIDE
+
+
+def _is_full(letters: Collection[Letter], most: int) -> bool:
+    return len(letters) >= most or sum(len(one.data) for one in letters) >= MAX_QUEUED
 
 
 def _refuse(

@@ -27,7 +27,6 @@ ACL_COMMANDS: Final[tuple[str, ...]] = (
     "pexpire",
     "pttl",
     "xadd",
-    "xlen",
     "xrange",
     # between the nodes
     "publish",

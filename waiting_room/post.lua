@@ -3,7 +3,8 @@
 -- a mailbox is made only for somebody the session knows, so ending it finds every mailbox.
 -- KEYS[1] the session; KEYS[2] the mailbox
 -- ARGV[1] the participant; ARGV[2] how a node's channel begins; ARGV[3] the message that rings
--- ARGV[4] how many entries a mailbox holds; ARGV[5] TTL, ms; ARGV[6…] the entries
+-- ARGV[4] how many entries a mailbox holds; ARGV[5] how many bytes; ARGV[6] TTL, ms
+-- ARGV[7…] the entries
 -- Gives 0 when there is no such recipient, 1 when stored, 2 when the mailbox is full.
 local session = redis.call('GET', KEYS[1])
 if not session then
@@ -19,13 +20,21 @@ if recipient == nil or recipient.status == 'left' or recipient.status == 'declin
     or recipient.status == 'removed' then
   return 0
 end
-if redis.call('XLEN', KEYS[2]) + #ARGV - 5 > tonumber(ARGV[4]) then
+local kept = redis.call('XRANGE', KEYS[2], '-', '+')
+local bytes = 0
+for _, entry in ipairs(kept) do
+  bytes = bytes + #entry[2][2]
+end
+for i = 7, #ARGV do
+  bytes = bytes + #ARGV[i]
+end
+if #kept + #ARGV - 6 > tonumber(ARGV[4]) or bytes > tonumber(ARGV[5]) then
   return 2
 end
-for i = 6, #ARGV do
+for i = 7, #ARGV do
   redis.call('XADD', KEYS[2], '*', 'entry', ARGV[i])
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[5])
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
 if type(recipient.node) == 'string' then
   redis.call('PUBLISH', ARGV[2] .. recipient.node, ARGV[3])
 end

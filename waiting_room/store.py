@@ -41,6 +41,7 @@ from .session import (
 
 ATTEMPTS_MAX: Final = 20  # at a change that others are always faster with
 MAILBOX_MAX: Final = 256  # entries; beyond it `Posted.FULL`
+MAILBOX_BYTES: Final = 3 * 1024 * 1024  # the same: a mailbox put there whole, and as much again
 MAILBOX_TTL_MS: Final = 60_000
 ENDED_MAX: Final = 10_000  # ended rooms remembered (ids only, in memory); the oldest are forgotten
 RENEWED_AT_ONCE: Final = 100  # sessions per round trip
@@ -208,6 +209,7 @@ class SessionStore:
                 self._keyspace.node_channels,
                 message(MAIL, room, participant.encode()),
                 MAILBOX_MAX,
+                MAILBOX_BYTES,
                 MAILBOX_TTL_MS,
                 *entries,
             ),

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.conftest import RedisServer, StartNode, until
 from waiting_room import bus
 from waiting_room.session import Disconnect, End, Join, Leave, Lock, Role, Session
-from waiting_room.store import MAILBOX_MAX, Changed, Posted, SessionStore
+from waiting_room.store import MAILBOX_BYTES, MAILBOX_MAX, Changed, Posted, SessionStore
 
 NOW = 1_800_000_000_000
 ROOM = "r" * 22
@@ -65,6 +65,11 @@ async def test_a_full_mailbox_takes_nothing_more(start_node: StartNode) -> None:
     assert await node.store.post(ROOM, ANNA, [b"y", b"z"]) is Posted.FULL
     assert await node.store.post(ROOM, ANNA, [b"y"]) is Posted.STORED
     assert await node.store.take(ROOM, ANNA) == [b"x"] * (MAILBOX_MAX - 1) + [b"y"]
+    half = b"x" * (MAILBOX_BYTES // 2)
+    assert await node.store.post(ROOM, ANNA, [half]) is Posted.STORED
+    assert await node.store.post(ROOM, ANNA, [half, b"y"]) is Posted.FULL
+    assert await node.store.post(ROOM, ANNA, [half]) is Posted.STORED
+    assert await node.store.post(ROOM, ANNA, [b"y"]) is Posted.FULL
 
 
 async def test_the_bell_rings_where_the_recipient_is_now(start_node: StartNode) -> None:

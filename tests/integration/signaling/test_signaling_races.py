@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import pytest
 
+from signaling.courier import MAX_QUEUED
 from signaling.room import Hold
 from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.conftest import NewPage, StartNode
@@ -125,7 +126,7 @@ async def test_a_hello_that_fails_behind_another_one_of_the_same_page_stops_no_s
         patch.setattr(node.store, "change", lambda *_, **__: fail_after(second))
         await client.connect(node)
         await client.hello()
-        await until(lambda: room.lock.locked())
+        await until(room.lock.locked)
         first.set()
         await until(lambda: member.mail_due or member in rooms.stale)
         second.set()
@@ -133,3 +134,30 @@ async def test_a_hello_that_fails_behind_another_one_of_the_same_page_stops_no_s
     await until(lambda: not rooms.stale)
     await host.signal(client, "heard")
     await client.got("heard")
+
+
+@pytest.mark.parametrize("operation", ["post", "take"])
+async def test_signals_that_wait_for_redis_are_bounded_in_size(
+    start: StartNode, page: NewPage, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    a, b = await start("a"), await start("b")
+    host, client = await meet(a, b, page)
+    other = page(CLIENT)
+    await other.open(b)
+    await host.do("admit", participant=other.id)
+    await other.status("admitted")
+    never = asyncio.Event()
+    monkeypatch.setattr(b.store, operation, lambda *_: never.wait())
+    # Either it waits for what the host sends to be fetched, or to be sent to the host.
+    recipient = client if operation == "take" else host
+    await host.signal(client, "first")
+    room = b.server.hub.rooms.get(host.consultation.room)
+    assert room is not None
+    if operation == "take":
+        await until(lambda: room.members[client.id].fetching > 0)
+    fit = MAX_QUEUED // 60_000
+    for number in range(1, fit + 10):
+        await other.signal(recipient, "x" * 60_000, number=number)
+    refused = await other.next(lambda m: m["type"] == "error")
+    assert refused["code"] == "slow_down"
+    assert fit < refused["id"] < fit + 10  # a few are on their way already
