@@ -77,10 +77,8 @@ class KeyRing:
 
     def find(self, kid: str, now: float) -> Ed25519PublicKey | None:
         """The public key of that id, unless every token it signed has expired before `now`."""
+        self._refresh()  # also for one that is known: removing its file voids its links at once
         key = self._keys.get(kid)
-        if key is None:
-            self._refresh()
-            key = self._keys.get(kid)
         if key is None or (key.until is not None and now >= key.until):
             return None
         return key.public

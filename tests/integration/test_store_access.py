@@ -115,11 +115,12 @@ async def test_redis_cluster_finds_nothing_to_complain_about(
     start_redis: Callable[..., RedisServer], start_node: StartNode
 ) -> None:
     """A cluster of one: it refuses every script whose keys are not of one slot."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    anywhere = ("127.0.0.1", 0)
+    with socket.create_server(anywhere) as first, socket.create_server(anywhere) as second:
+        port, bus_port = (str(free.getsockname()[1]) for free in (first, second))
     server = start_redis(
-        *("--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes"),
-        *("--cluster-port", str(port + 1 if port < 65535 else port - 1)),
+        *("--port", port, "--bind", "127.0.0.1"),
+        *("--cluster-enabled", "yes", "--cluster-port", bus_port),
     )
     with server.admin() as admin:
         admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
