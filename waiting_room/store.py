@@ -112,6 +112,7 @@ class SessionStore:
         self._gate = Gate()
         self._bus = Bus(redis, keyspace, node)
         self._ended: OrderedDict[str, int] = OrderedDict()  # room -> created_at
+        self._ending: set[str] = set()  # rooms that this node is ending right now
 
     # Sessions
 
@@ -152,23 +153,12 @@ class SessionStore:
     ) -> Changed | Refusal:
         """Ends a session for all: deletes all its keys at once and tells every node."""
         case = _Case(room, event, now_ms, cached)
-        async with self._gate.operation():
-            base = await self._read(case) if cached is None else _remembered(cached)
-            for _ in range(ATTEMPTS_MAX):
-                if base is None:
-                    return Refusal("room_ended")
-                result = apply(base.session, event, now_ms)
-                if isinstance(result, Refusal):
-                    if base.fresh:
-                        return result
-                    base = await self._read(case)
-                    continue
-                stored = await self._run_end(base)
-                if stored is None:
-                    self._note_end(room, result.created_at)
-                    return Changed(result, base.previous)
-                base = _found(stored, cached)
-            raise _contended()
+        self._ending.add(room)
+        try:
+            async with self._gate.operation():
+                return await self._end(case)
+        finally:
+            self._ending.discard(room)
 
     async def renew(self, sessions: Sequence[Session], now_ms: int) -> list[Session | None]:
         """Lets sessions that somebody is connected to here live on; puts back those Redis lost.
@@ -237,7 +227,7 @@ class SessionStore:
         def heard(kind: str, room: str, payload: bytes) -> None:
             if kind == ENDED:
                 sender, _, created_at = payload.partition(b" ")
-                if sender == self.node.encode():
+                if sender == self.node.encode() and self._knows_end(room, int(created_at)):
                     return
                 self._note_end(room, int(created_at))
                 payload = b""
@@ -319,6 +309,24 @@ class SessionStore:
                 self._ended.pop(case.room, None)
                 return Changed(result, base.previous)
             base = await self._missing(case) if stored is None else _found(stored, case.cached)
+        raise _contended()
+
+    async def _end(self, case: _Case) -> Changed | Refusal:
+        base = await self._read(case) if case.cached is None else _remembered(case.cached)
+        for _ in range(ATTEMPTS_MAX):
+            if base is None:
+                return Refusal("room_ended")
+            result = apply(base.session, case.event, case.now_ms)
+            if isinstance(result, Refusal):
+                if base.fresh:
+                    return result
+                base = await self._read(case)
+                continue
+            stored = await self._run_end(base)
+            if stored is None:
+                self._note_end(case.room, result.created_at)
+                return Changed(result, base.previous)
+            base = _found(stored, case.cached)
         raise _contended()
 
     async def _read(self, case: _Case) -> _Base | None:
@@ -416,6 +424,10 @@ class SessionStore:
         )
         reply = await scripts.run(self._redis, call)
         return None if reply == 1 else _decoded(reply)
+
+    def _knows_end(self, room: str, created_at: int) -> bool:
+        """Whether `end` tells of it, or has: not when Redis did it after we had given up on it."""
+        return room in self._ending or self._ended.get(room) == created_at
 
     def _note_end(self, room: str, created_at: int) -> None:
         self._ended[room] = created_at

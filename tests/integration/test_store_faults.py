@@ -306,3 +306,21 @@ async def test_tls_with_another_name(start_redis: StartRedis, tmp_path: Path) ->
         with pytest.raises(ConfigError, match=r"certificate.*KONSIL_REDIS_URL"):
             await SessionStore(client, Keyspace(), "n1").check()
         await client.aclose()
+
+
+async def test_an_end_that_redis_carries_out_after_we_gave_up_is_an_end_here_as_well(
+    redis_server: RedisServer, start_node: StartNode
+) -> None:
+    one = await start_node("n1")
+    assert isinstance(await one.store.end(ROOM, End(), NOW, create()), Changed)  # Redis learns how
+    changed = await one.store.change(
+        ROOM, join(HOST, "n1", Role.HOST), NOW, None, create, reopen=True
+    )
+    assert isinstance(changed, Changed)
+    session = changed.session
+    redis_server.stop()
+    with pytest.raises(StoreUnavailable):
+        await one.store.end(ROOM, End(HOST), NOW, session)
+    redis_server.cont()
+    await until(lambda: "ended" in one.kinds(ROOM))
+    assert await one.store.change(ROOM, Lock(HOST), NOW, session) == Refusal("room_ended")
