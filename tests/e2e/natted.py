@@ -11,10 +11,13 @@ network of the machine.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 
+PLACES = "net|server|nat-[ab]|home-[ab]|try"
 WEB, RELAY = "11.22.33.1", "11.22.33.2"
 
 # To each destination another port, and only whom one has written to may answer.
@@ -53,6 +56,15 @@ def unable() -> str:
     return ""
 
 
+def sweep() -> None:
+    """Takes away what test runs have left that were killed."""
+    listed = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True)
+    for name in re.findall(rf"^konsil(?:\d+)(?:{PLACES})\b", listed.stdout, re.MULTILINE):
+        owner = re.sub(r"\D", "", name)
+        if not Path(f"/proc/{owner}").exists():
+            subprocess.run(["ip", "netns", "del", name], check=True)
+
+
 @dataclass
 class Internet:
     """`build`, then `remove`. Names are this process's own, so that several may run at once."""
@@ -70,6 +82,7 @@ class Internet:
         return self.name(f"home-{side}")
 
     def build(self) -> None:
+        sweep()
         self._space("net")
         self._in("net", "ip link add br0 type bridge", "ip link set br0 up")
         self._space("server")

@@ -443,7 +443,8 @@ async def test_loopback_peers_are_open_on_this_machine_only(tmp_path: Path) -> N
         made = credentials.issue("s", "test", int(time.time()) + 60)
         code, output = await run(
             *("turnutils_uclient", "-u", made[0], "-w", made[1], "-e", "127.0.0.1"),
-            *("-r", "9", "-p", str(plain_port(server)), "-m", "1", "-n", "1", "-c", "127.0.0.1"),
+            *("-r", "9", "-p", str(plain_port(server)), "-m", "1", "-n", "1", "-c", "-s"),
+            "127.0.0.1",
         )
         assert code != 0
         assert "403" in output
