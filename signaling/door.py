@@ -20,6 +20,10 @@ from signaling.wheel import Wheel
 MAX_CONNECTIONS: Final = 20_000
 """TCP connections of a node, WebSockets included. One more is closed as soon as it is accepted."""
 
+UNREAD_DEADLINE_S: Final = 60.0
+"""What a client has for reading on when an answer does not fit into the buffers between; then, or
+when the connection has been closed meanwhile, it is cut."""
+
 _LOOK_AGAIN_S = 2.0
 
 
@@ -64,13 +68,14 @@ class Doorkeeper:
 class Door(asyncio.Protocol):
     """One connection while it speaks HTTP."""
 
-    __slots__ = ("_guard", "_handler", "_keeper", "_transport")
+    __slots__ = ("_cut_at", "_guard", "_handler", "_keeper", "_transport")
 
     def __init__(self, keeper: Doorkeeper) -> None:
         self._keeper = keeper
         self._guard: RequestGuard | None = None
         self._handler: web.RequestHandler | None = None
         self._transport: asyncio.Transport | None = None
+        self._cut_at: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         keeper = self._keeper
@@ -94,9 +99,16 @@ class Door(asyncio.Protocol):
 
     def handle_timer(self, now: float) -> float | None:
         """Close a connection that is too slow; see RequestGuard."""
+        if self._transport is None:
+            return None
+        if self._cut_at is None and self._transport.is_closing():
+            self._cut_at = now + UNREAD_DEADLINE_S
+        if self._cut_at is not None and now >= self._cut_at:
+            self._transport.abort()
+            return None
         guard = self._guard
         if guard is None or not self._carry_out(guard.handle_timer(now)):
-            return None
+            return now + _LOOK_AGAIN_S
         deadline = guard.next_timeout()
         # The first byte of the next request brings the deadline forward: look more often.
         return now + _LOOK_AGAIN_S if deadline is None else min(deadline, now + _LOOK_AGAIN_S)
@@ -106,12 +118,14 @@ class Door(asyncio.Protocol):
         return None
 
     def pause_writing(self) -> None:
-        """Backpressure for the HTTP handler."""
+        """Backpressure for the HTTP handler: the client does not read."""
+        self._cut_at = self._keeper.monotonic() + UNREAD_DEADLINE_S
         if self._handler is not None:
             self._handler.pause_writing()
 
     def resume_writing(self) -> None:
         """The end of it."""
+        self._cut_at = None
         if self._handler is not None:
             self._handler.resume_writing()
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import socket
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -35,8 +36,17 @@ class Raw:
     texts: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    async def connect(cls, node: Node) -> Self:
-        return cls(*await asyncio.open_connection("127.0.0.1", node.port))
+    async def connect(cls, node: Node, *, receive_buffer: int | None = None) -> Self:
+        """With a `receive_buffer` (bytes) it reads nothing by itself that does not fit in there."""
+        one = socket.socket()
+        one.setblocking(False)
+        if receive_buffer is not None:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", node.port))
+        reader, writer = await asyncio.open_connection(sock=one, limit=2**16)
+        if receive_buffer is not None:
+            writer.transport.pause_reading()
+        return cls(reader, writer)
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from signaling.door import UNREAD_DEADLINE_S
 from signaling.guard import IDLE_DEADLINE, REQUEST_DEADLINE
 from signaling.pages import MAX_FILE_BYTES, Pages, PagesError
 from tests.integration.conftest import RedisServer, until
@@ -93,6 +94,24 @@ async def test_a_connection_is_kept_for_a_while(node: Node, deployment: Deployme
         deployment.clock.advance(IDLE_DEADLINE + 2)
         node.tick()
         assert await raw.closed() == b""
+
+
+@pytest.mark.parametrize("last", [False, True])
+async def test_who_does_not_read_the_answers_is_cut(
+    deployment: Deployment, start: StartNode, last: bool
+) -> None:
+    (deployment.web_root / "js" / "large.js").write_bytes(bytes(1_500_000))
+    node = await start()
+    wanted = b"GET /static/js/large.js HTTP/1.1\r\nHost: konsil.test\r\n"
+    async with await Raw.connect(node, receive_buffer=4096) as raw:
+        # Far more than the system's own buffers take.
+        raw.write((wanted + b"\r\n") * 5 + wanted + b"Connection: close\r\n" * last + b"\r\n")
+        await until(lambda: node.server._keeper is not None and node.server._keeper.open == 1)
+        await asyncio.sleep(0.2)
+        node.tick()
+        deployment.clock.advance(UNREAD_DEADLINE_S + 3)
+        node.tick()
+        await until(lambda: node.server._keeper is not None and node.server._keeper.open == 0)
 
 
 async def test_pipelined_requests_are_answered_in_order(node: Node) -> None:
