@@ -21,6 +21,7 @@ class House:
     state_dir: Path
     registry: CollectorRegistry
     tls: ssl.SSLContext | None
+    files: int  # that this process may have open
     lan_host: str | None  # an address of this machine in the local network, with --tls-self-signed
     certificate: tuple[Path, Path] | None = None  # the files of `tls`: chain and key
     relay: RelayAccess | None = None  # set by the role turn, or from KONSIL_TURN_EXTERNAL

@@ -50,6 +50,7 @@ async def _serve(settings: Settings) -> int:
             state_dir=state_dir,
             registry=CollectorRegistry(),
             tls=None,
+            files=process.allow_files(),
             lan_host=tls.lan_address() if settings.tls_self_signed else None,
             relay=ice.external(settings.turn_external, settings.turn_secret),
         )

@@ -19,6 +19,7 @@ from konsil.setting_rules import origin
 from konsil.turn_secret import CREDENTIAL_SECONDS
 from signaling.app import Server, build
 from signaling.deps import Deps, IceServer, IceServers
+from signaling.door import MAX_CONNECTIONS
 from signaling.metrics import Metrics
 from signaling.pages import PagesError
 from waiting_room.connection import connect
@@ -80,6 +81,8 @@ def _server(
                 ice_transport_policy=cast(Literal["all", "relay"], settings.ice_transport_policy),
                 media_topology=cast(Literal["auto", "p2p", "sfu"], settings.media_topology),
                 trusted_proxies=settings.trusted_proxies,
+                # The rest is for Redis, the relay, and whoever has to be told that it is full.
+                max_connections=min(MAX_CONNECTIONS, house.files * 3 // 4),
             )
         )
     except PagesError as error:

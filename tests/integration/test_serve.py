@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -23,6 +24,7 @@ from cryptography import x509
 
 from konsil import serve
 from konsil.house import Running
+from konsil.process import FILES
 from tests.integration.conftest import RedisServer, until
 from tests.integration.served import DEFAULTS, Served, konsil, private_files
 from waiting_room import links
@@ -113,6 +115,25 @@ async def test_the_process_can_dump_no_core_and_its_files_are_private(tmp_path: 
         assert os.stat(f"/proc/{server.pid}/environ").st_uid == 0
         for path in (tmp_path / "state").rglob("*"):
             assert path.lstat().st_mode & 0o077 == 0, path
+
+
+async def test_a_low_limit_of_open_files_is_raised_as_far_as_is_allowed() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    server = Served("--demo")
+    try:
+        await server.__aenter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        assert psutil.Process(server.pid).rlimit(psutil.RLIMIT_NOFILE)[0] == min(hard, FILES)
+        host, port = server.printed["listening"].split(":")
+        kept = [await asyncio.open_connection(host, port) for _ in range(250)]
+        assert (await server.get("/readyz"))[0] == 200
+        for _, writer in kept:
+            writer.transport.abort()
+    finally:
+        await server.kill()
 
 
 async def test_log_lines_hold_nothing_of_what_visitors_send(tmp_path: Path) -> None:
