@@ -5,7 +5,7 @@ printed are kinds, counts and times; never a key's name or what it holds.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,17 +65,27 @@ def violations(held: Sequence[HeldKey]) -> list[str]:
     ]
 
 
-def report(held: Sequence[HeldKey], source: str, writes_log: bool) -> tuple[str, int]:
-    """The text to print and the exit code."""
+def on_disk(persistence: Mapping[str, object]) -> list[str]:
+    """What Redis' own words on persistence (INFO) tell of sessions that reach a disk."""
+    wrong = []
+    if persistence.get("aof_enabled"):
+        wrong.append("Redis setting: appendonly is on, so sessions are written to a disk")
+    if persistence.get("rdb_last_bgsave_time_sec", -1) != -1 or persistence.get(
+        "rdb_bgsave_in_progress"
+    ):
+        wrong.append('Redis has written a snapshot to a disk: set save "" there')
+    return wrong
+
+
+def report(held: Sequence[HeldKey], source: str, disk: Sequence[str]) -> tuple[str, int]:
+    """The text to print and the exit code. `disk`: what `on_disk` found."""
     lines = [f"Redis: {source}", f"keys:  {len(held)}"]
     lines += [
         f"  {found.kind:8} {found.count:6}   "
         f"ttl {_seconds(found.shortest_ms)} to {_seconds(found.longest_ms)}"
         for found in findings(held)
     ]
-    wrong = violations(held)
-    if writes_log:
-        wrong.append("Redis setting: appendonly is on, so sessions are written to a disk")
+    wrong = [*violations(held), *disk]
     if not wrong:
         lines.append("P1 holds: every key expires by itself within 3600 s")
         return "\n".join(lines), HOLDS
@@ -112,7 +122,7 @@ async def run(settings: Settings, state_dir: Path) -> int:
         return UNKNOWN
     finally:
         await client.aclose()
-    text, code = report(held, source, bool(persistence.get("aof_enabled")))
+    text, code = report(held, source, on_disk(persistence))
     print(text)
     return code
 

@@ -45,6 +45,7 @@ MAILBOX_BYTES: Final = 3 * 1024 * 1024  # the same: a mailbox put there whole, a
 MAILBOX_TTL_MS: Final = 60_000
 ENDED_MAX: Final = 10_000  # ended rooms remembered (ids only, in memory); the oldest are forgotten
 RENEWED_AT_ONCE: Final = 100  # sessions per round trip
+SCANNED_AT_ONCE: Final = 1000  # keys, for privacy-audit
 
 ROOM: Final = "room"
 ENDED: Final = "ended"
@@ -276,15 +277,31 @@ class SessionStore:
 
     async def inventory(self) -> list[HeldKey]:
         """Every key under our prefix, for `konsil privacy-audit`; walks the whole database."""
+        found: set[bytes] = set()
+        cursor = None
+        while cursor != 0:
+            async with self._gate.operation():
+                cursor, some = await self._redis.scan(
+                    cursor or 0, self._keyspace.all_keys, SCANNED_AT_ONCE
+                )
+            found.update(some)
+        keys = sorted(found)
         held = []
+        for start in range(0, len(keys), SCANNED_AT_ONCE):
+            held += await self._look_at(keys[start : start + SCANNED_AT_ONCE])
+        return held
+
+    async def _look_at(self, keys: Sequence[bytes]) -> list[HeldKey]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipeline.pttl(key).type(key)
         async with self._gate.operation():
-            keys = [key async for key in self._redis.scan_iter(self._keyspace.all_keys, 1000)]
-            for key in sorted(set(keys)):
-                ttl = await self._redis.pttl(key)
-                name = key.decode("utf-8", "replace")
-                kind: Any = await self._redis.type(key)
-                if ttl != -2:  # gone since
-                    held.append(HeldKey(name, self._keyspace.kind(name), kind.decode(), ttl))
+            replies = await pipeline.execute()
+        held = []
+        for key, ttl, kind in zip(keys, replies[::2], replies[1::2], strict=True):
+            name = key.decode("utf-8", "replace")
+            if ttl != -2:  # gone since
+                held.append(HeldKey(name, self._keyspace.kind(name), kind.decode(), ttl))
         return held
 
     # Inside

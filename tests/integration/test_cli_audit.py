@@ -74,6 +74,29 @@ async def test_what_breaks_the_promise_is_told(
         assert f"VIOLATION: {words}" in out
 
 
+async def test_as_many_keys_as_a_large_house_holds_are_counted(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    shared = start_redis()
+    with shared.admin() as client, client.pipeline() as pipeline:
+        for number in range(30_000):
+            pipeline.set(f"konsil:{{{number:022}}}:session", CANARY, px=3_600_000)
+        pipeline.execute()
+    code, out = await audit(REDIS_URL=shared.url)
+    assert (code, "keys:  30000" in out) == (0, True), out
+
+
+async def test_a_shared_redis_that_writes_snapshots_is_told(
+    start_redis: Callable[..., RedisServer],
+) -> None:
+    shared = start_redis()
+    with shared.admin() as client:
+        client.bgsave()
+    code, out = await audit(REDIS_URL=shared.url)
+    assert code == 1
+    assert "VIOLATION: Redis has written a snapshot" in out
+
+
 async def test_it_says_when_it_cannot_tell(tmp_path: Path) -> None:
     assert (await audit(STATE_DIR=tmp_path))[0] == 2
     async with Served(STATE_DIR=tmp_path) as server:
