@@ -119,10 +119,14 @@ def starting_time(text: str, now: int) -> int:
     if text.strip().lower() == "now":
         return now
     try:
+        given = dt.datetime.fromisoformat(text.strip())
         # Naive means local here: the person at this keyboard reads a clock on the wall.
-        return int(dt.datetime.fromisoformat(text.strip()).astimezone().timestamp())
+        moment = given.astimezone()
     except (ValueError, OverflowError):
         raise ValueError("is neither `now` nor a time like 2026-12-24T15:30") from None
+    if given.tzinfo is None and moment.replace(tzinfo=None) != given:
+        raise ValueError("does not exist here: clocks are put forward in that hour")
+    return int(moment.timestamp())
 
 
 def _iso(seconds: int) -> str:

@@ -294,7 +294,8 @@ class SessionStore:
     async def _look_at(self, keys: Sequence[bytes]) -> list[HeldKey]:
         pipeline = self._redis.pipeline(transaction=False)
         for key in keys:
-            pipeline.pttl(key).type(key)
+            pipeline.execute_command("PTTL", key)
+            pipeline.execute_command("TYPE", key)
         async with self._gate.operation():
             replies = await pipeline.execute()
         held = []

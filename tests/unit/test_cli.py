@@ -154,6 +154,12 @@ def test_times_are_taken_with_and_without_an_offset(text: str, expected: int) ->
     assert starting_time(text, 1_000_000_000) == expected
 
 
+def test_an_hour_that_the_clocks_leave_out_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not exist"):
+        starting_time("2027-03-28T02:30", 1_000_000_000)  # in Berlin
+    assert starting_time("2027-03-28T02:30Z", 1_000_000_000) == 1_806_201_000
+
+
 @pytest.mark.parametrize("text", ["", "tomorrow", "2026-13-01", "0001-01-01T00:00+14:00", "1e9"])
 def test_what_is_no_time_is_refused(cli: Cli, text: str) -> None:
     cli("provider", "add", "Ada")
