@@ -277,7 +277,7 @@ class SessionStore:
 
     async def inventory(self) -> list[HeldKey]:
         """Every key under our prefix, for `konsil privacy-audit`; walks the whole database."""
-        found: set[bytes] = set()
+        found: set[Any] = set()  # of bytes
         cursor = None
         while cursor != 0:
             async with self._gate.operation():
