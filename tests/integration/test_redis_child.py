@@ -259,16 +259,16 @@ async def test_a_thread_that_ends_without_stopping_it_leaves_no_orphan(
     )
     assert parent.stdin is not None
     assert parent.stdout is not None
-    redis_process = psutil.Process(int(await parent.stdout.readline()))
-    await until(lambda: _ended(redis_process))
+    redis_pid = int(await parent.stdout.readline())  # perhaps gone before it is looked at
+    await until(lambda: _ended(redis_pid))
     assert parent.returncode is None
     parent.stdin.close()
     await parent.wait()
 
 
-def _ended(process: psutil.Process) -> bool:
+def _ended(pid: int) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     return True
 
 
