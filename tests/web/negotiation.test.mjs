@@ -7,6 +7,7 @@ import { Negotiation } from "../../web/js/negotiation.js";
 class Connection extends EventTarget {
   signalingState = "stable";
   localDescription = null;
+  remoteDescription = null;
   candidates = [];
   restarts = 0;
   log = [];
@@ -25,11 +26,14 @@ class Connection extends EventTarget {
     await Promise.resolve();
     if (type === "offer" && this.signalingState !== "stable") this.log.push("rollback");
     this.signalingState = type === "offer" ? "have-remote-offer" : "stable";
+    this.remoteDescription = { type, sdp };
     this.log.push(sdp);
   }
 
   async addIceCandidate(candidate) {
     if (candidate?.candidate === "foreign") throw new Error("of no description");
+    const fragment = candidate?.usernameFragment;
+    if (fragment && !this.remoteDescription.sdp.includes(fragment)) throw new Error("of another");
     this.candidates.push(candidate);
   }
 
@@ -124,6 +128,24 @@ test("two offers at once: the impolite side's counts", async () => {
   assert.deepEqual(impolite.pc.log, ["first", "answer", "offer"]);
   assert.equal(polite.pc.log.at(-1), "answer");
   assert.ok(polite.pc.log.includes("rollback") && polite.pc.log.includes("colliding"));
+});
+
+test("a candidate of before a restart of ICE is no fault; any other that is not taken is", async (t) => {
+  const { pc, negotiation, start } = side(false);
+  const faults = [];
+  globalThis.reportError = (error) => faults.push(error.message);
+  t.after(() => delete globalThis.reportError);
+  await negotiation.prepare();
+  start();
+  negotiation.receive(answer("v=0\r\na=ice-ufrag:new\r\n"));
+  negotiation.receive({ candidate: "late", usernameFragment: "old" });
+  negotiation.receive({ candidate: "right", usernameFragment: "new" });
+  await settle();
+  assert.deepEqual(faults, []);
+  assert.deepEqual(pc.candidates.map(({ candidate }) => candidate), ["right"]);
+  negotiation.receive({ candidate: "foreign", usernameFragment: "new" });
+  await settle();
+  assert.deepEqual(faults, ["of no description"]);
 });
 
 test("only the initiator restarts ICE; the responder asks, and both at once make one restart", async () => {

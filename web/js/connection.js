@@ -5,7 +5,7 @@
  */
 import { Emitter } from "./emitter.js";
 import { Negotiation } from "./negotiation.js";
-import { watchPath } from "./path.js";
+import { isStuck, reportsOf, watchPath } from "./path.js";
 import { FULL_SIZE_AFTER, scaleDown, smallStart } from "./smallstart.js";
 
 /**
@@ -28,11 +28,14 @@ import { FULL_SIZE_AFTER, scaleDown, smallStart } from "./smallstart.js";
  * @property {[stream: MediaStream]} stream
  * @property {[state: PeerState]} state
  * @property {[path: "direct" | "relay"]} path
+ * @property {[]} spent nothing can be sent over it any more; only another one helps
  */
 
 /** Between attempts to find a path again while there is none, in ms; doubled up to the longest. */
 const FIRST_RESTART = 20_000;
 const LONGEST_RESTART = 60_000;
+/** After a failure, from a path found again to something having been sent over it, in ms. */
+const FIRST_SENT = 2_000;
 
 /** @type {readonly Kind[]} the order of media sections */
 const KINDS = ["audio", "video"];
@@ -55,6 +58,11 @@ export class Connection extends Emitter {
   #restartPause = FIRST_RESTART;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #restartTimer;
+  #wasConnected = false;
+  /** ICE has failed, and nothing is known to have been sent since. */
+  #failed = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #sentTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} running, or done, once connected */
   #fullSizeTimer;
 
@@ -154,6 +162,7 @@ export class Connection extends Emitter {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#restartTimer);
+    clearTimeout(this.#sentTimer);
     clearTimeout(this.#fullSizeTimer);
     this.#pc.close();
     if (this.#started) this.emit("state", "closed");
@@ -214,15 +223,30 @@ export class Connection extends Emitter {
   #changed() {
     const state = this.#pc.connectionState;
     if (this.#closed || state === "new" || state === "closed") return;
+    // Firefox says so at every restart of ICE, while media goes on as before.
+    if (state === "connecting" && this.#wasConnected) return;
+    clearTimeout(this.#sentTimer);
     if (state === "connected") {
+      this.#wasConnected = true;
       this.#restartPause = FIRST_RESTART;
       clearTimeout(this.#restartTimer);
       this.#sendFullSize();
+      if (this.#failed) this.#sentTimer = setTimeout(() => void this.#lookAtSent(), FIRST_SENT);
     }
     // Chromium says `failed` here some 17 s into an outage, while ICE itself never does; shorter ones
     // heal by themselves.
-    if (state === "failed") this.#recover();
+    if (state === "failed") {
+      this.#failed = true;
+      this.#recover();
+    }
     this.emit("state", state);
+  }
+
+  async #lookAtSent() {
+    const reports = await reportsOf(this.#pc);
+    if (this.#closed || this.#pc.connectionState !== "connected") return;
+    this.#failed = false;
+    if (isStuck(reports)) this.emit("spent");
   }
 
   #recover() {

@@ -162,9 +162,16 @@ export class Negotiation {
     try {
       await this.#pc.addIceCandidate(candidate ?? undefined);
     } catch (error) {
-      // Candidates of an offer that was ignored belong to nothing.
-      if (!this.#ignoreOffer) throw error;
+      // Candidates of an offer that was ignored, or of before a restart, belong to nothing.
+      if (!this.#ignoreOffer && !this.#isFormer(candidate)) throw error;
     }
+  }
+
+  /** @param {RTCIceCandidateInit | null} candidate */
+  #isFormer(candidate) {
+    const fragment = candidate?.usernameFragment;
+    const lines = this.#pc.remoteDescription?.sdp.split(/\r?\n/) ?? [];
+    return !!fragment && !lines.includes(`a=ice-ufrag:${fragment}`);
   }
 
   /** @param {() => Promise<void>} task */

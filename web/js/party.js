@@ -172,6 +172,9 @@ export class Party extends Emitter {
     pass("stream");
     pass("state");
     pass("path");
+    connection.on("spent", () => {
+      if (this.#connection === connection) this.#partner.retry();
+    });
     let told = false;
     connection.start((content) => {
       if (this.#connection !== connection) return;

@@ -98,8 +98,8 @@ export class Peers extends Emitter {
    */
   async prewarm(stream) {
     this.#prewarmed = true;
-    await this.setLocalStream(stream);
-    await Promise.all([this.#prepareSpare(), this.#prepareShare()]);
+    // At once: after a reload the first room already takes the connection.
+    await Promise.all([this.setLocalStream(stream), this.#prepareSpare(), this.#prepareShare()]);
   }
 
   /** @param {MediaStream | null} stream its tracks replace those sent so far, without renegotiation */
