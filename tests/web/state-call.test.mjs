@@ -105,6 +105,10 @@ test("who has said no is not asked a second time", () => {
   assert.deepEqual(worthTrying("refused", { camera: "denied", microphone: "granted" }), [
     "microphone",
   ]);
+  assert.deepEqual(worthTrying("refused", { camera: "denied", microphone: "prompt" }), [
+    "microphone",
+  ]);
+  assert.deepEqual(worthTrying("refused", { camera: "denied", microphone: "denied" }), []);
   assert.deepEqual(worthTrying("refused", { camera: "prompt", microphone: "prompt" }), []);
   assert.deepEqual(worthTrying("refused", { camera: "unknown", microphone: "unknown" }), []);
   assert.deepEqual(worthTrying("insecure", { camera: "granted", microphone: "granted" }), []);

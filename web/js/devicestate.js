@@ -52,7 +52,10 @@ export function worthTrying(together, permissions) {
   const kinds = /** @type {const} */ (["microphone", "camera"]);
   if (together === "insecure") return [];
   if (together !== "refused") return kinds;
-  return kinds.filter((kind) => permissions[kind] === "granted");
+  // One refused for good keeps a browser from asking about the other: that one is a question of its own.
+  const oneRefused = kinds.some((kind) => permissions[kind] === "denied");
+  return kinds.filter((kind) =>
+    permissions[kind] === "granted" || (permissions[kind] === "prompt" && oneRefused));
 }
 
 /** @typedef {"ready" | "opening" | "sound_only" | "picture_only" | "nothing"} Readiness */
