@@ -273,7 +273,7 @@ class Arrivals:
         brought = await self._handover.bring(arrival, room, entered)
         member.fetching -= 1
         if room.members.get(arrival.participant) is not member:
-            self._courier.post_on(member, brought.letters)
+            self._courier.post_on(member, member.instance, brought.letters)
             arrival.socket.say_bye(*self._rooms.farewell(room, arrival.participant))
         elif arrival.socket.is_open:
             self._welcome(arrival, member, brought.resumed)

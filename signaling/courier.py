@@ -6,7 +6,7 @@ refused, so are all behind it until the sender comes with it again (docs/protoco
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from signaling.codes import GOING_AWAY
@@ -160,9 +160,12 @@ class Courier:
                 if member.socket is not None:
                     member.socket.say_bye(Bye(reason="going_away"), GOING_AWAY)
         target = room.members.get(recipient)
-        if target is not None and target.backlog:
+        if target is not None:
             # What they have sent since comes again behind what was lost.
-            target.backlog = deque(one for one in target.backlog if one.sender not in asked)
+            for queue in filter(None, (target.mail, target.backlog)):
+                kept = [one for one in queue if one.sender not in asked]
+                queue.clear()
+                queue.extend(kept)
 
     # --- to Redis ---
 
@@ -281,52 +284,49 @@ class Courier:
         if room.members.get(member.id) is member:
             self.deliver(member, letters)
         else:
-            self.post_on(member, letters)
+            self.post_on(member, member.instance, letters)
 
     def deliver(self, member: Member, letters: Iterable[Letter]) -> None:
         """Letters have come for `member`; they go before what was held back meanwhile."""
-        member.backlog = deque([*letters, *(member.backlog or ())])
+        member.mail = deque([*(member.mail or ()), *letters])
         self.advance(member)
 
-    def post_on(self, member: Member, letters: list[Letter]) -> None:
-        """`member` has moved to another node while its mail came here: send it after."""
+    def post_on(self, member: Member, instance: str, letters: Sequence[Letter]) -> None:
+        """Letters for a page load that is not, or no longer, on this node: send them after it."""
         room = member.room
         if room.outgoing is None:
             room.outgoing = Outgoing()
         for letter in letters:
             sender = room.members.get(letter.sender, member)
-            room.outgoing.queue.append(_Going(sender, member.id, member.instance, letter))
+            room.outgoing.queue.append(_Going(sender, member.id, instance, letter))
         if room.outgoing.task is None and letters:
             room.outgoing.task = self._spawn(self._carry(room, room.outgoing))
 
     def put_back(self, room: Room, member: Member, old: Member | None) -> None:
         """`member` was to take the place of `old` (perhaps itself), and now does not."""
-        held_back = list(member.backlog or ())
-        member.backlog = None
+        held_back, member.backlog = tuple(member.backlog or ()), None
         if old is None:
             del room.members[member.id]
+            known = None if room.session is None else room.session.find(member.id)
+            if known is not None:
+                self.post_on(member, known.instance, held_back)
             return
         room.members[old.id] = old
         if old.hold is Hold.SPILLED:
-            self.post_on(old, held_back)
+            self.post_on(old, old.instance, held_back)
         else:
-            self.deliver(old, held_back)
+            old.backlog = deque([*(old.backlog or ()), *held_back])
+            self.advance(old)
 
     def advance(self, member: Member) -> None:
-        """Move what was held back into the mailbox as far as it goes, and what is to come next."""
-        backlog = member.backlog
-        while backlog:
-            letter = backlog[0]
-            if not letter.id or not member.mailbox.holds(letter.sender, letter.instance, letter.id):
-                text = member.mailbox.post(letter.sender, letter.instance, letter.id, letter.data)
-                if text is None:
-                    break  # full: the next acknowledgement makes room
-                if member.socket is not None:
-                    member.socket.send_text(text)
-            backlog.popleft()
+        """Move what has come, and then what was held back, into the mailbox as far as it goes; and
+        see what is to come next."""
         if member.hold is Hold.SPILLED:
             return
-        if backlog or member.fetching:
+        # Nothing while older ones are on their way: with them another mailbox may come.
+        if member.fetching or not (
+            self._move(member, member.mail) and self._move(member, member.backlog)
+        ):
             member.hold = Hold.BEHIND
         elif member.mail_due:
             member.mail_due = False
@@ -334,13 +334,26 @@ class Courier:
             member.hold = Hold.BEHIND
             self._spawn(self._fetch(member))
         else:
-            member.backlog = None
+            member.mail = member.backlog = None
             member.hold = Hold.HERE
+
+    def _move(self, member: Member, queue: deque[Letter] | None) -> bool:
+        """Whether all of `queue` is in the mailbox now."""
+        while queue:
+            letter = queue[0]
+            if not letter.id or not member.mailbox.holds(letter.sender, letter.instance, letter.id):
+                text = member.mailbox.post(letter.sender, letter.instance, letter.id, letter.data)
+                if text is None:
+                    return False  # full: the next acknowledgement makes room
+                if member.socket is not None:
+                    member.socket.send_text(text)
+            queue.popleft()
+        return True
 
     def _hold_back(self, socket: Socket, member: Member, target: Member, message: Signal) -> None:
         if target.backlog is None:
             target.backlog = deque()
-        if _is_full(target.backlog, 2 * MAX_BACKLOG):
+        if _is_full(target.backlog, MAX_BACKLOG):
             member.refuse_from(target.id, message.id)
             socket.carry_out(socket.connection.mailbox_full(message.id))
             return

@@ -224,5 +224,8 @@ def _handed(note: Note, member: Member | None = None) -> Note:
         note.participant,
         serial=note.serial,
         box=member.mailbox.dump(),
-        letters=tuple(entry_of(letter, member.instance) for letter in member.backlog or ()),
+        letters=tuple(
+            entry_of(letter, member.instance)
+            for letter in (*(member.mail or ()), *(member.backlog or ()))
+        ),
     )

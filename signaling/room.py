@@ -27,7 +27,8 @@ MAX_COMMANDS: Final = 16
 
 MAX_BACKLOG: Final = 256
 """Signals of this node held back while older ones are on their way from Redis; one more is told
-`slow_down`. What comes from Redis at once (a mailbox of it at most) may lie before them."""
+`slow_down`. What comes from Redis lies beside them: a mailbox of it at most, for no more is fetched
+until there is nothing left."""
 
 
 class Hold(Enum):
@@ -50,6 +51,7 @@ class Member:
         "id",
         "instance",
         "lost_at",
+        "mail",
         "mail_due",
         "mailbox",
         "refused",
@@ -79,7 +81,10 @@ class Member:
         self.refused: dict[str, int] | None = None
         """Recipient -> the first id refused. Later ones are refused as well until this one has
         come again, for messages to one recipient must not overtake one another."""
+        self.mail: deque[Letter] | None = None
+        """What has come for it from Redis or another node, and is not in its mailbox yet."""
         self.backlog: deque[Letter] | None = None
+        """What was sent to it on this node meanwhile. It comes after that."""
         self.fetching = 0
         """How many jobs are bringing its mail; two hellos of one page may be under way."""
         self.mail_due = False

@@ -161,3 +161,60 @@ async def test_signals_that_wait_for_redis_are_bounded_in_size(
     refused = await other.next(lambda m: m["type"] == "error")
     assert refused["code"] == "slow_down"
     assert fit < refused["id"] < fit + 10  # a few are on their way already
+
+
+async def test_what_is_sent_while_the_mailbox_moves_is_not_lost_when_mail_is_announced(
+    start: StartNode, page: NewPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = await start("a"), await start("b")
+    host, client = await meet(a, b, page)
+    await host.signal(client, "1")
+    await client.got("1")
+    await client.drop()
+    take, go_on = a.store.take, asyncio.Event()
+
+    async def take_later(room: str, participant: str) -> list[bytes]:
+        await go_on.wait()
+        return await take(room, participant)
+
+    monkeypatch.setattr(a.store, "take", take_later)
+    await client.connect(a)
+    await client.hello()
+    room = a.server.hub.rooms.get(client.consultation.room)
+    assert room is not None
+    await until(lambda: client.id in room.members)
+    await host.signal(client, "2")
+    await until(lambda: bool(room.members[client.id].backlog))
+    a.server.hub.heard("mail", room.id, client.id.encode())
+    go_on.set()
+    await client.got("1", "2")
+
+
+async def test_what_was_sent_to_one_whose_hello_fails_goes_where_they_are(
+    start: StartNode, page: NewPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = await start("a"), await start("b")
+    host, client = await meet(a, b, page)
+    never = asyncio.Event()
+
+    async def fail(*_: object, **__: object) -> NoReturn:
+        await never.wait()
+        raise StoreUnavailable("as if Redis did not answer")
+
+    second = client.reloaded()
+    with monkeypatch.context() as patch:
+        patch.setattr(a.store, "change", fail)
+        async with second:
+            await second.connect(a)
+            await second.hello()
+            room = a.server.hub.rooms.get(client.consultation.room)
+            assert room is not None
+            await until(lambda: client.id in room.members)
+            await host.signal(client, "1")
+            await until(lambda: bool(room.members[client.id].backlog))
+            never.set()
+            assert (await second.next(lambda m: m["type"] == "error"))["code"] == (
+                "store_unavailable"
+            )
+    await host.signal(client, "2")
+    await client.got("1", "2")
