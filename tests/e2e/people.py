@@ -119,6 +119,10 @@ class Person:
         """Milliseconds without a new remote picture, at worst, since `mark`."""
         return float(await self.page.evaluate("konsilProbe.longestGap()"))
 
+    async def kept_connections(self) -> bool:
+        """Whether the connections in use are those of `mark`, none closed, none made anew."""
+        return bool(await self.page.evaluate("konsilProbe.kept()"))
+
     async def tracks(self) -> list[str]:
         return list(await self.page.evaluate("konsilProbe.tracks()"))
 

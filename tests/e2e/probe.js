@@ -4,6 +4,9 @@
   const connections = [];
   const tracks = [];
   const pictures = { last: 0, longestGap: 0 };
+  let marked = [];
+  const used = () =>
+    connections.filter((c) => c.connectionState !== "closed" && c.remoteDescription !== null);
 
   window.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(...options) {
@@ -71,11 +74,14 @@
       connections.filter(
         (c) => c.connectionState !== "closed" && (!used || c.remoteDescription !== null),
       ).length,
-    /** Starts to look for gaps between pictures anew. */
+    /** Starts to look for gaps between pictures anew, and remembers the connections in use. */
     mark() {
+      marked = used();
       pictures.longestGap = 0;
       pictures.last = performance.now();
     },
+    /** Whether the connections in use are those of `mark`: none closed, none made anew. */
+    kept: () => used().length === marked.length && marked.every((c) => used().includes(c)),
     /** The longest time without a new remote picture since `mark`, this moment included, in ms. */
     longestGap: () => Math.max(pictures.longestGap, performance.now() - pictures.last),
     /** Pixels by which the page is too wide, and controls that lie outside of it. */

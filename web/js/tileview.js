@@ -101,6 +101,8 @@ export function createTile(id, { streams, retry, compared, differ }) {
       {
         class: "tile-head",
         hidden: ([remote]) => remote.security === null && remote.path === null,
+        // The mark of safety is not shown before the code has been compared.
+        "data-compared": ([remote]) => String(!asks(remote)),
       },
       icon("shield"),
       view.h(
