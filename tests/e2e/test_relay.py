@@ -58,24 +58,26 @@ async def call(
     return host, client
 
 
-async def goes_through(person: Person, transport: str) -> None:
+async def goes_through(person: Person, *transports: str) -> None:
     """Both ends of the path are relayed addresses, and the page says so."""
     path = await person.shows("connection-path")
     assert await path.get_attribute("data-path") == "relay"
     (chosen,) = await person.page.evaluate("konsilProbe.chosenPaths()")
-    assert chosen == {"local": "relay", "remote": "relay", "over": transport}
+    assert (chosen["local"], chosen["remote"]) == ("relay", "relay")
+    assert chosen["over"] in transports
 
 
 async def test_a_call_through_the_relay_of_konsil_serve(
     stage: Stage, start_konsil: StartKonsil
 ) -> None:
-    """All of it in one process, as `konsil serve` is started; of all its ways UDP is taken."""
+    """All of it in one process, as `konsil serve` is started. Which way to it wins is the
+    browser's choice: on a busy machine TCP may answer first."""
     own = {"KONSIL_ROLES": "signaling,turn", "KONSIL_TURN_PORT": "0", "KONSIL_TURN_TLS_PORT": "0"}
     konsil = await start_konsil(settings={**RELAY_ONLY, **own})
     host, client = await call(stage, await konsil.invite())
     await asyncio.gather(host.hears_more(), client.hears_more())
     for person in (host, client):
-        await goes_through(person, "udp")
+        await goes_through(person, "udp", "tcp")
         assert not await person.foreign_requests()
     counted = await konsil.metrics()
     assert "konsil_turn_relayed_bytes_total" in counted
