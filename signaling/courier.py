@@ -152,20 +152,16 @@ class Courier:
 
         A page does that after a reconnect, so it is asked to reconnect; its call goes on.
         """
-        asked = set()
         for member in list(room.members.values()):
             if member.unconfirmed and member.unconfirmed.pop(recipient, None) is not None:
                 member.unconfirmed = member.unconfirmed or None
-                asked.add(member.id)
                 if member.socket is not None:
                     member.socket.say_bye(Bye(reason="going_away"), GOING_AWAY)
         target = room.members.get(recipient)
         if target is not None:
-            # What they have sent since comes again behind what was lost.
-            for queue in filter(None, (target.mail, target.backlog)):
-                kept = [one for one in queue if one.sender not in asked]
-                queue.clear()
-                queue.extend(kept)
+            # What they have sent since comes again behind what was lost; also from those who have
+            # moved to another node meanwhile and are asked there.
+            target.mail = target.backlog = None
 
     # --- to Redis ---
 

@@ -131,10 +131,13 @@ class Handover:
         self._courier.ask_again(room, participant)
         session = room.session
         nodes = frozenset[str]() if session is None else session.nodes - {self._store.node}
-        if not nodes:
-            return
         await asyncio.gather(
-            *(self._link.ask(node, room.id, NoteKind.AGAIN, participant) for node in nodes)
+            *(self._have_node_send_again(node, room, participant) for node in nodes)
         )
-        with contextlib.suppress(StoreUnavailable):
-            await self._store.take(room.id, participant)
+
+    async def _have_node_send_again(self, node: str, room: Room, participant: str) -> None:
+        answer = await self._link.ask(node, room.id, NoteKind.AGAIN, participant)
+        # At once, and not behind a node that is dead: soon there is what has been sent again.
+        if answer is not None:
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.take(room.id, participant)

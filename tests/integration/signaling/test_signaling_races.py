@@ -218,3 +218,28 @@ async def test_what_was_sent_to_one_whose_hello_fails_goes_where_they_are(
             )
     await host.signal(client, "2")
     await client.got("1", "2")
+
+
+async def test_what_comes_again_is_not_overtaken_by_what_its_sender_left_on_another_node(
+    start: StartNode, page: NewPage
+) -> None:
+    a, b, c = [await start(name) for name in ("a", "b", "c")]
+    host, client = await meet(a, c, page)
+    await client.drop()
+    await host.signal(client, "1", number=1)
+    await until(lambda: c.metric("konsil_mailbox_entries") == 1)
+    await c.stop()  # without a word, and with the mailbox
+    await client.connect(a)
+    await client.hello()
+    room = a.server.hub.rooms.get(client.consultation.room)
+    assert room is not None
+    await until(lambda: client.id in room.members)
+    await host.signal(client, "2", number=2)
+    await until(lambda: bool(room.members[client.id].backlog))
+    for where in (b, None):
+        if where is None:  # it is asked to come again
+            await host.next(lambda m: m["type"] == "bye" and m["reason"] == "going_away")
+        await host.open(b)
+        await host.signal(client, "1", number=1)
+        await host.signal(client, "2", number=2)
+    await client.got("1", "2")
