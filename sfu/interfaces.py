@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Protocol
 
 MAX_PACKET = 1500
-"""Longest plain RTP or RTCP packet either way; a longer one that comes in is dropped and counted."""
+"""Longest plain RTP or RTCP packet either way; a longer one coming in is dropped and counted."""
 
 BUFFER_SIZE = 2048
 """Size of the shared buffer: what `MAX_PACKET` leaves is for SRTP's authentication tag."""
@@ -154,7 +154,7 @@ class Transport(Protocol):
 class Bounds:
     """Bounds of one room, and what happens at each.
 
-    Participants beyond the bound are refused by `add_participant` (`RoomFull`); tracks beyond it
+    Participants beyond the bound are refused by `add_participant` (`RoomFullError`); tracks beyond it
     are left out by `set_tracks`, last first. Bit rates are per participant and direction: a
     publisher above `max_bitrate_up` is told so by REMB, and its packets beyond 1.5 times that are
     dropped; a subscriber is never sent video beyond `max_bitrate_down` (sound is not cut).
@@ -172,7 +172,7 @@ class Bounds:
     history_seconds: float = 1.0
 
 
-class RoomFull(Exception):
+class RoomFullError(Exception):
     """A participant more than the room may hold."""
 
 
@@ -206,7 +206,7 @@ class ForwardingRoom(Protocol):
     counters: Counters
 
     def add_participant(self, pid: str, transport: Transport, now: float) -> None:
-        """Raises RoomFull. A participant added again begins anew, with nothing kept."""
+        """Raises RoomFullError. A participant added again begins anew, with nothing kept."""
 
     def remove_participant(self, pid: str, now: float) -> None: ...
 
@@ -232,8 +232,8 @@ class ForwardingRoom(Protocol):
         """Take one decrypted RTCP packet, compound or reduced-size (RFC 5506)."""
 
     def next_timeout(self) -> float | None:
-        """When to call `handle_timer`; None when nothing waits. May move earlier only by the calls
-        other than `receive_rtp` and `receive_rtcp`, or by the first packet after silence."""
+        """When to call `handle_timer`; None when nobody is connected. `receive_rtp` and
+        `receive_rtcp` never move it: ask again after the other calls only."""
 
     def handle_timer(self, now: float) -> None: ...
 
