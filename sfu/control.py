@@ -147,12 +147,12 @@ Result = Answer | Done | Refused
 
 
 class AvailableSource(Struct, frozen=True, omit_defaults=True):
-    """A source that media comes from now; `layers` are the rids of its simulcast, lowest first."""
+    """A source that is published now; `layers` is how many simulcast layers it has."""
 
     participant: Id
     source: Source
     kind: str
-    layers: tuple[str, ...] = ()
+    layers: int = 1
 
 
 class Sources(Struct, frozen=True, tag_field="type", tag="sources"):
