@@ -154,10 +154,10 @@ class Transport(Protocol):
 class Bounds:
     """Bounds of one room, and what happens at each.
 
-    Participants beyond the bound are refused by `add_participant` (`RoomFullError`); tracks beyond it
-    are left out by `set_tracks`, last first. Bit rates are per participant and direction: a
-    publisher above `max_bitrate_up` is told so by REMB, and its packets beyond 1.5 times that are
-    dropped; a subscriber is never sent video beyond `max_bitrate_down` (sound is not cut).
+    Participants beyond the bound are refused by `add_participant` (`RoomFullError`); tracks
+    beyond it are left out by `set_tracks`, last first. Bit rates are per participant and
+    direction: a publisher is told `max_bitrate_up` by REMB, and its packets beyond 1.5 times that
+    are dropped; a subscriber is not sent video beyond `max_bitrate_down` (sound is not cut).
     """
 
     participants: int = 16
