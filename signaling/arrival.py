@@ -28,6 +28,7 @@ class Arrival:
     instance: str
     last_seq: int
     reopen: bool
+    groups: bool
 
     def is_same_page(self, participant: Participant | None) -> bool:
         """Whether this page load is the one last seen."""

@@ -102,6 +102,7 @@ class Arrivals:
             instance=hello.instance,
             last_seq=hello.last_seq,
             reopen=hello.reopen and role is Role.HOST,
+            groups=hello.groups,
         )
         if not self._resume_from_memory(arrival):
             self._spawn(self._arrive(arrival))
@@ -217,6 +218,7 @@ class Arrivals:
             arrival.name,
             arrival.instance,
             self._deps.store.node,
+            arrival.groups,
         )
         if self._is_closed(claims):
             # A call under way may run on, and whoever was in it may come back to it.

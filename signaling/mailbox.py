@@ -11,7 +11,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from signaling.messages import Id, encode_signal
+from signaling.forms import Id
+from signaling.messages import encode_signal
 
 MAX_SIGNALS: Final = 256  # unacknowledged; the next is refused (the sender is told slow_down)
 MAX_BYTES: Final = 1_048_576  # the same, counted in bytes of JSON

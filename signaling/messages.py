@@ -1,4 +1,5 @@
-"""The messages of docs/protocol.md sections 3 and 4, both ways, as msgspec structs.
+"""The messages of docs/protocol.md sections 3 and 4, both ways, as msgspec structs; section 9 has
+its own in group_messages.py.
 
 `parse` is strict where JSON parsers are lenient: it refuses unknown types and fields, missing,
 duplicate and ill-typed fields, integers beyond 2^53-1 and lone surrogates, always with a
@@ -8,35 +9,45 @@ duplicate and ill-typed fields, integers beyond 2^53-1 and lone surrogates, alwa
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import Decoder
 
+from signaling.forms import (
+    MAX_INTEGER,
+    ClientBase,
+    Id,
+    Instance,
+    Millis,
+    ParticipantId,
+    Role,
+    Secret,
+    ServerBase,
+    SignalData,
+    Status,
+    Token,
+)
+from signaling.group_messages import (
+    AskMute,
+    GroupAnswer,
+    GroupFailed,
+    GroupGone,
+    GroupOffer,
+    GroupSources,
+    GroupSpeakers,
+    GroupWant,
+    GuestLink,
+    InviteGuest,
+    Media,
+    MuteAsked,
+    P2pFailed,
+    Track,
+)
 from signaling.names import UnshowableName, clean_name
 from signaling.strictjson import MessageError, refusal, refuse_duplicates
-
-MAX_INTEGER: Final = 2**53 - 1
-
-# The forms of docs/protocol.md section 2.
-Id = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-Millis = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-ParticipantId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}\Z")]
-Secret = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22,64}\Z")]
-Instance = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,32}\Z")]
-Token = Annotated[str, Meta(min_length=1, max_length=2048)]
-SignalData = Annotated[str, Meta(min_length=1, max_length=60_000)]
-
-Role = Literal["host", "client", "guest"]
-Status = Literal["waiting", "admitted", "in_call", "left", "declined", "removed"]
-
-
-class ClientBase(
-    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False, tag_field="type"
-):
-    """Common configuration; not a message."""
-
 
 # --- from page to server (section 3) ---
 
@@ -50,6 +61,7 @@ class Hello(ClientBase, frozen=True, tag="hello"):
     name: str = ""
     last_seq: Id = 0
     reopen: bool = False
+    groups: bool = False
 
 
 class Admit(ClientBase, frozen=True, tag="admit"):
@@ -108,7 +120,7 @@ class Ping(ClientBase, frozen=True, tag="ping"):
 
 ClientMessage = (
     Hello | Admit | Decline | BackToWaiting | Remove | Lock | End | Leave | Connected | Signal | Ack
-    | Ping
+    | Ping | GroupOffer | GroupWant | GroupFailed | P2pFailed | AskMute | InviteGuest
 )  # fmt: skip
 
 
@@ -125,6 +137,7 @@ class Person(Struct, frozen=True, forbid_unknown_fields=True):
     status: Status
     connected: bool
     since: Millis
+    groups: bool
 
 
 class RoomView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,12 +152,7 @@ class RoomView(Struct, frozen=True, forbid_unknown_fields=True):
     locked: bool
     place: Annotated[int, Meta(ge=1, le=MAX_INTEGER)] | None
     participants: tuple[Person, ...]
-
-
-class ServerBase(
-    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"
-):
-    """Common configuration; not a message."""
+    media: Media
 
 
 class Welcome(ServerBase, frozen=True, tag="welcome"):
@@ -168,6 +176,7 @@ class Room(ServerBase, frozen=True, tag="room"):
     locked: bool
     place: Annotated[int, Meta(ge=1, le=MAX_INTEGER)] | None
     participants: tuple[Person, ...]
+    media: Media
 
 
 class Relayed(ServerBase, frozen=True, tag="signal"):
@@ -213,6 +222,7 @@ class Pong(ServerBase, frozen=True, tag="pong"):
 
 ServerMessage = (
     Welcome | Room | Relayed | Delivered | Ok | Error | Closing | Bye | Pong
+    | GroupAnswer | GroupSources | GroupSpeakers | GroupGone | MuteAsked | GuestLink
 )  # fmt: skip
 
 
@@ -238,6 +248,8 @@ def parse(data: bytes) -> ClientMessage:
             raise MessageError("bad_message", "to", "not of the required form")
     elif type(message) is Hello and (message.name or "name" in given):
         return _with_clean_name(message)
+    elif type(message) is GroupOffer:
+        _refuse_ambiguous(message.tracks)
     return message
 
 
@@ -247,6 +259,12 @@ def _with_clean_name(hello: Hello) -> Hello:
     except UnshowableName as error:
         raise MessageError("bad_name", "name", str(error)) from None
     return hello if name == hello.name else msgspec.structs.replace(hello, name=name)
+
+
+def _refuse_ambiguous(tracks: Sequence[Track]) -> None:
+    for index, track in enumerate(tracks):
+        if (track.send is UNSET) == (track.receive is UNSET):
+            raise MessageError("bad_message", f"tracks[{index}]", "either send or receive")
 
 
 def parse_server(data: bytes) -> ServerMessage:

@@ -233,4 +233,6 @@ _BYE: Final = {
 
 
 def _hash(view: RoomView) -> int:
-    return hash((view.you, view.host_present, view.locked, view.place, view.participants))
+    return hash(
+        (view.you, view.host_present, view.locked, view.place, view.participants, view.media)
+    )

@@ -72,7 +72,7 @@ def refusal(data: bytes, error: Exception) -> MessageError:
         field = f"{path}.{about.group(2)}" if path else about.group(2)
         detail = "unknown field" if about.group(1) == "contains unknown" else "missing field"
         return MessageError("bad_message", _shown(field), detail)
-    if text.startswith("Invalid value"):
+    if text.startswith(("Invalid value", "Invalid enum value")):
         detail = "unknown message type" if path == "type" else "not one of the known values"
         return MessageError("bad_message", _shown(path), detail)
     if path:

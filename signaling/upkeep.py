@@ -192,7 +192,14 @@ class Upkeep:
         if known is not None and known.live and is_here():
             await self._change(
                 member.room,
-                Join(member.id, member.role, known.name, member.instance, self._store.node),
+                Join(
+                    member.id,
+                    member.role,
+                    known.name,
+                    member.instance,
+                    self._store.node,
+                    known.groups,
+                ),
                 is_here,  # else it may be on another node by then
             )
         self._rooms.stale.pop(member, None)

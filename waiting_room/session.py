@@ -44,6 +44,13 @@ class SessionStatus(StrEnum):
     ENDED = "ended"  # never stored: an ended session is deleted
 
 
+class MediaMode(StrEnum):
+    """Which way the media goes."""
+
+    P2P = "p2p"
+    SFU = "sfu"
+
+
 class Verb(StrEnum):
     ADMIT = "admit"
     DECLINE = "decline"
@@ -96,6 +103,7 @@ class Participant:
     away_since: int | None  # when the socket was lost; None while connected, or when no longer live
     place: int  # the session version at which they took their place; the line is sorted by it
     changed: int  # the session version that last changed this participant
+    groups: bool = False  # whether the page last seen can take part in a group
 
     @property
     def connected(self) -> bool:
@@ -116,6 +124,8 @@ class Session:
     closes_at: int
     participants: tuple[Participant, ...] = ()  # in the order of the line
     lock_changed: int = 0  # the version that last changed `locked`
+    media: MediaMode = MediaMode.P2P
+    generation: int = 0  # rises whenever the way of the media changes
     status: SessionStatus = SessionStatus.OPEN
 
     @classmethod
@@ -158,6 +168,7 @@ class Join:
     name: str
     instance: str
     node: str
+    groups: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +326,7 @@ def _join(session: Session, event: Join, now_ms: int) -> Session | Refusal:
         # Once admitted, the name stays the one that the host has admitted.
         name = event.name if known.status is Status.WAITING else known.name
         back = replace(known, name=name, instance=event.instance, node=event.node, away_since=None)
+        back = replace(back, groups=event.groups)
         if back == known:
             return session
         return _put(session, replace(back, changed=version))
@@ -337,6 +349,7 @@ def _join(session: Session, event: Join, now_ms: int) -> Session | Refusal:
         away_since=None,
         place=version,
         changed=version,
+        groups=event.groups,
     )
     return _put_last(session, newcomer)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from .session import INSIDE, Participant, Role, Session, Status
+from .session import INSIDE, MediaMode, Participant, Role, Session, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,13 @@ class ParticipantView:
     status: Status
     connected: bool
     since: int  # ms since 1970
+    groups: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MediaView:
+    mode: MediaMode
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,11 @@ class RoomView:
     locked: bool
     place: int | None  # 1-based; None when not waiting
     participants: tuple[ParticipantView, ...]  # the others, in the order of the line
+    media: MediaView
+
+
+# For those outside: whether there is a group inside is none of their business.
+_NO_MEDIA: Final = MediaView(MediaMode.P2P, 0)
 
 
 def view_for(session: Session, participant: str) -> RoomView | None:
@@ -46,6 +59,7 @@ def view_for(session: Session, participant: str) -> RoomView | None:
         participants=tuple(
             _view(p) for p in session.participants if p.id != you.id and _sees(you, p)
         ),
+        media=MediaView(session.media, session.generation) if you.status in INSIDE else _NO_MEDIA,
     )
 
 
@@ -63,4 +77,6 @@ def _place(session: Session, you: Participant) -> int | None:
 
 
 def _view(p: Participant) -> ParticipantView:
-    return ParticipantView(p.id, p.instance, p.name, p.role, p.status, p.connected, p.since)
+    return ParticipantView(
+        p.id, p.instance, p.name, p.role, p.status, p.connected, p.since, p.groups
+    )

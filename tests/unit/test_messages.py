@@ -78,8 +78,12 @@ def test_what_is_read_can_be_written_and_read_again(vector: dict[str, Any]) -> N
 
 def test_every_type_of_the_protocol_document_has_a_golden_message() -> None:
     document = (ROOT / "docs/protocol.md").read_text()
-    from_page, from_server = document.split("## 3. ")[1].split("## 5. ")[0].split("## 4. ")
-    for direction, section in (("to_server", from_page), ("to_page", from_server)):
+    from_page, from_server = document.split("\n## 3. ")[1].split("\n## 5. ")[0].split("\n## 4. ")
+    group = document.split("\n### 9.1 ")[1].split("\n### 9.3 ")[0].split("\n### 9.2 ")
+    for direction, section in (
+        ("to_server", from_page + group[0]),
+        ("to_page", from_server + group[1]),
+    ):
         named = set()
         for cell in re.findall(r"^\| (`[^|]*) \|", section, re.M):
             named.update(re.findall(r"`(\w+)`", cell))
@@ -126,11 +130,12 @@ def test_absent_members_are_not_written() -> None:
 def test_room_is_made_of_any_view_with_its_attributes() -> None:
     person = SimpleNamespace(
         id=ME, instance="12345678", name="Ada", role="client", status="waiting", connected=True,
-        since=5,
+        since=5, groups=True,
     )  # fmt: skip
     view = SimpleNamespace(
-        version=1, you="in_call", host_present=True, locked=False, place=None, participants=[person]
-    )
+        version=1, you="in_call", host_present=True, locked=False, place=None,
+        participants=[person], media=SimpleNamespace(mode="sfu", generation=3),
+    )  # fmt: skip
     message = room_message(view)
     assert isinstance(message, Room)
     assert parse_server(encode(message)) == message
@@ -143,6 +148,7 @@ def test_room_is_made_of_any_view_with_its_attributes() -> None:
 def test_detail_and_field_repeat_nothing_of_the_content() -> None:
     canary = "Frau-Kanarienvogel"
     hello = {"type": "hello", "token": "t", "secret": "s" * 22, "instance": "12345678"}
+    offer = {"type": "group_offer", "id": 1, "generation": 1, "sdp": "v=0", "tracks": []}
     texts = [
         canary,
         json.dumps({"type": canary}),
@@ -150,6 +156,9 @@ def test_detail_and_field_repeat_nothing_of_the_content() -> None:
         json.dumps(hello | {"token": canary, "secret": canary}),
         json.dumps(hello | {"name": f"{canary}\n{canary}"}),
         json.dumps(hello | {"name": canary * 10}),
+        json.dumps(offer | {"sdp": canary * 10_000}),
+        json.dumps(offer | {"tracks": [{"mid": canary * 2, "send": "camera"}]}),
+        json.dumps(offer | {"tracks": [{"mid": "0", "send": canary}]}),
     ]
     for text in texts:
         with pytest.raises(MessageError) as refused:
@@ -184,14 +193,21 @@ def refused_or_strict(data: bytes) -> None:
         assert len(message.field) <= MAX_FIELD
         return
     pairs: list[list[tuple[str, Any]]] = []
-    json.loads(data, object_pairs_hook=pairs.append)
-    members = pairs[0]
-    assert len(pairs) == 1
-    assert len(dict(members)) == len(members)
-    seen = msgspec.to_builtins(message)
-    for field, value in members:
-        if field != "name":
-            default = {"last_seq": 0, "reopen": False}.get(field)
+
+    def note(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        pairs.append(members)
+        return dict(members)
+
+    json.loads(data, object_pairs_hook=note)
+    assert all(len(dict(members)) == len(members) for members in pairs)
+    seen = json.loads(encode(message))
+    for field, value in pairs[-1]:
+        if field == "tiles":
+            assert [{"pinned": False} | tile for tile in seen[field]] == [
+                {"pinned": False} | tile for tile in value
+            ]
+        elif field != "name":
+            default = {"last_seq": 0, "reopen": False, "groups": False}.get(field)
             assert seen.get(field, default) == value
 
 
@@ -231,11 +247,13 @@ json_text = st.recursive(
 )
 field_names = st.sampled_from(
     ["type", "id", "participant", "locked", "to", "data", "seq", "token", "secret", "instance",
-     "name", "last_seq", "reopen", "Id", "", "\u0000"]
+     "name", "last_seq", "reopen", "groups", "generation", "sdp", "tracks",
+     "tiles", "Id", "", "\u0000"]
 )  # fmt: skip
 kinds = st.sampled_from(
     ["hello", "admit", "decline", "back_to_waiting", "remove", "lock", "end", "leave", "connected",
-     "signal", "ack", "ping", "welcome", ""]
+     "signal", "ack", "ping", "group_offer", "group_want", "group_failed", "p2p_failed", "ask_mute",
+     "invite_guest", "welcome", ""]
 )  # fmt: skip
 separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:")])
 

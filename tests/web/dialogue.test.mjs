@@ -13,10 +13,11 @@ const AGAIN = "again.AAAAAAAAAAAAAAAA.0.";
 
 const person = (id, fields = {}) => ({
   id, instance: "page-one", name: "", role: "client", status: "admitted", connected: true, since: 0,
-  ...fields,
+  groups: true, ...fields,
 });
 const view = (...participants) => ({
   version: 1, you: "admitted", host_present: true, locked: false, place: null, participants,
+  media: { mode: "p2p", generation: 0 },
 });
 const welcome = (fields = {}) => ({
   type: "welcome", participant: "a".repeat(22), role: "host", resumed: false, seq: 0, server_time: 1,

@@ -36,13 +36,14 @@ test("the golden messages are judged as the server judges them", () => {
 
 /** As the server reads it: names as they are shown, defaults of `hello` left out. */
 function read(message) {
-  const { name, last_seq: lastSeq, reopen, ...rest } = message;
+  const { name, last_seq: lastSeq, reopen, groups, ...rest } = message;
   if (message.type !== "hello") return Object.is(message.seq, -0) ? { ...message, seq: 0 } : message;
   return {
     ...rest,
     ...(name === undefined ? {} : { name: cleanName(name) }),
     ...(lastSeq ? { last_seq: lastSeq } : {}),
     ...(reopen ? { reopen } : {}),
+    ...(groups ? { groups } : {}),
   };
 }
 
@@ -53,10 +54,19 @@ test("what the page says is what the server takes", () => {
     { type: "hello", token: "t", secret: "s".repeat(22), instance: "i".repeat(8), name: undefined,
       last_seq: undefined, reopen: undefined },
     { type: "hello", token: "t", secret: "s".repeat(22), instance: "i".repeat(8), name: "Zoë",
-      last_seq: 3, reopen: true },
+      last_seq: 3, reopen: true, groups: true },
     { type: "admit", id, participant }, { type: "lock", id, locked: true }, { type: "end", id },
     { type: "signal", id: 0, to: participant, data: "again.AAAAAAAAAAAAAAAA.0." },
     { type: "ack", seq: 4 }, { type: "ping" },
+    { type: "group_offer", id, generation: 1, sdp: "v=0\r\n", tracks: [
+      { mid: "0", send: "camera", receive: undefined },
+      { mid: "1", receive: { participant, source: "screen" } },
+    ] },
+    { type: "group_want", id, generation: 1, tiles: [
+      { participant, source: "camera", width: 320, height: 180, pinned: undefined },
+    ] },
+    { type: "group_failed", id, generation: 1 }, { type: "p2p_failed", id, participant },
+    { type: "ask_mute", id, participant }, { type: "invite_guest", id },
   ]) {
     parseClientMessage(encodeMessage(message));
   }

@@ -10,10 +10,11 @@ const EVE = "e".repeat(22);
 
 const person = (id, status, fields = {}) => ({
   id, instance: "page-one", name: "", role: id === HOST ? "host" : "client", status, connected: true,
-  since: 0, ...fields,
+  since: 0, groups: true, ...fields,
 });
 const view = (version, you, ...participants) => ({
   version, you, host_present: true, locked: false, place: you === "waiting" ? 1 : null, participants,
+  media: { mode: "p2p", generation: 0 },
 });
 
 /** One page with a socket that the test plays. */

@@ -261,6 +261,14 @@ export class Dialogue {
         else this.#lose(verdict, now);
         return;
       }
+      case "group_answer":
+      case "guest_link":
+        this.#answered(message.id, null);
+        return;
+      case "group_sources":
+      case "group_speakers":
+      case "group_gone":
+      case "mute_asked":
       case "pong":
         return;
       default: {

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Messages of docs/protocol.md, sections 3 and 4: their types, and a check that is as strict as the
+ * Messages of docs/protocol.md, sections 3, 4 and 9: their types, and a check that is as strict as the
  * server's own (signaling/messages.py; tests/vectors/messages.json holds both to the same answers).
  *
  * @typedef {"host" | "client" | "guest"} Role
@@ -15,6 +15,12 @@
  * @property {Status} status
  * @property {boolean} connected
  * @property {number} since ms since 1970
+ * @property {boolean} groups whether that page can take part in a group
+ *
+ * @typedef {object} Media which way the media of a room goes
+ * @property {"p2p" | "sfu"} mode
+ * @property {number} generation rises with every change of the way; connections to the forwarder
+ *   belong to one generation
  *
  * @typedef {object} RoomView
  * @property {number} version rises with every change
@@ -23,6 +29,7 @@
  * @property {boolean} locked
  * @property {number | null} place 1-based place in line while waiting
  * @property {ParticipantView[]} participants
+ * @property {Media} media
  *
  * @typedef {object} Welcome
  * @property {"welcome"} type
@@ -56,16 +63,48 @@
  * @typedef {{type: "closing", closes_at: number}} ClosingMessage
  * @typedef {{type: "bye", reason: ByeReason}} ByeMessage
  * @typedef {{type: "pong"}} PongMessage
+ *
+ * @typedef {"microphone" | "camera" | "screen" | "screen_audio"} Source
+ * @typedef {{participant: string, source: Source}} SourceOf
+ * @typedef {SourceOf & {kind: "audio" | "video", layers?: string[]}} SourceView
+ * @typedef {{type: "group_answer", id: number, sdp: string}} GroupAnswerMessage
+ * @typedef {{type: "group_sources", generation: number, sources: SourceView[]}} GroupSourcesMessage
+ * @typedef {{type: "group_speakers", generation: number, speaking: string[]}} GroupSpeakersMessage
+ * @typedef {{type: "group_gone", generation: number,
+ *   reason: "silent" | "never_connected" | "wrong_certificate"}} GroupGoneMessage
+ * @typedef {{type: "mute_asked", from: string}} MuteAskedMessage
+ * @typedef {{type: "guest_link", id: number, token: string, closes_at: number}} GuestLinkMessage
+ * @typedef {GroupAnswerMessage | GroupSourcesMessage | GroupSpeakersMessage | GroupGoneMessage
+ *   | MuteAskedMessage | GuestLinkMessage} GroupServerMessage
+ *
  * @typedef {Welcome | RoomMessage | SignalMessage | DeliveredMessage | OkMessage | ErrorMessage
- *   | ClosingMessage | ByeMessage | PongMessage} ServerMessage
+ *   | ClosingMessage | ByeMessage | PongMessage | GroupServerMessage} ServerMessage
  *
  * @typedef {{type: "hello", token: string, secret: string, instance: string, name?: string,
- *   last_seq?: number, reopen?: boolean}} HelloMessage
- * @typedef {{type: "admit" | "decline" | "back_to_waiting" | "remove", id: number,
- *   participant: string}} ParticipantCommand
+ *   last_seq?: number, reopen?: boolean, groups?: boolean}} HelloMessage
+ * @typedef {{type: "admit" | "decline" | "back_to_waiting" | "remove" | "ask_mute" | "p2p_failed",
+ *   id: number, participant: string}} ParticipantCommand
  * @typedef {{type: "lock", id: number, locked: boolean}} LockCommand
- * @typedef {{type: "end" | "leave" | "connected", id: number}} PlainCommand
- * @typedef {ParticipantCommand | LockCommand | PlainCommand} Command
+ * @typedef {{type: "end" | "leave" | "connected" | "invite_guest", id: number}} PlainCommand
+ *
+ * @typedef {object} Track what a section of an offer is for: either `send` or `receive`
+ * @property {string} mid
+ * @property {Source} [send]
+ * @property {SourceOf} [receive]
+ *
+ * @typedef {object} Tile how large a source is shown, in device pixels; width 0: not at all
+ * @property {string} participant
+ * @property {Source} source
+ * @property {number} width whole
+ * @property {number} height whole
+ * @property {boolean} [pinned]
+ *
+ * @typedef {{type: "group_offer", id: number, generation: number, sdp: string, tracks: Track[]}}
+ *   GroupOffer
+ * @typedef {{type: "group_want", id: number, generation: number, tiles: Tile[]}} GroupWant
+ * @typedef {{type: "group_failed", id: number, generation: number}} GroupFailed
+ * @typedef {ParticipantCommand | LockCommand | PlainCommand | GroupOffer | GroupWant | GroupFailed}
+ *   Command
  * @typedef {{type: "signal", id: number, to: string, data: string}} OutgoingSignal
  * @typedef {Command | HelloMessage | OutgoingSignal | {type: "ack", seq: number} | {type: "ping"}}
  *   ClientMessage
@@ -73,7 +112,7 @@
 
 export const SUBPROTOCOL = "konsil.v1";
 
-/** A message that does not have the form of sections 3 and 4. */
+/** A message that does not have the form of sections 3, 4 and 9. */
 export class MessageError extends Error {
   /**
    * @param {"bad_message" | "bad_name"} code
@@ -111,6 +150,16 @@ const ofLength = (least, most) => (value) => {
   const length = [.../** @type {string} */ (value)].length;
   return length >= least && length <= most;
 };
+/** @param {number} most @returns {Form} */
+const upTo = (most) => (value) => whole(value, "") && /** @type {number} */ (value) <= most;
+/** @param {Form} form @returns {Form} */
+const each = (form) => (value, field) => {
+  if (!Array.isArray(value)) return false;
+  for (const [index, one] of value.entries()) {
+    if (!form(one, "")) throw new MessageError("bad_message", `${field}[${index}]`);
+  }
+  return true;
+};
 /** @param {...string} values @returns {Form} */
 const oneOf = (...values) => (value) => values.includes(/** @type {string} */ (value));
 
@@ -126,17 +175,54 @@ const shownName = (value) => {
   return true;
 };
 
-/** @type {Fields} */
-const person = { id: participant, instance, name: text, role, status, connected: flag, since: whole };
-/** @type {Form} */
-const people = (value, field) => {
-  if (!Array.isArray(value)) return false;
-  for (const [index, one] of value.entries()) check(one, person, {}, `${field}[${index}]`);
+/**
+ * An array of which every element has these members.
+ * @param {Fields} required @param {Fields} [optional] @param {number} [most] @returns {Form}
+ */
+const listOf = (required, optional = {}, most = Infinity) => (value, field) => {
+  if (!Array.isArray(value) || value.length > most) return false;
+  for (const [index, one] of value.entries()) check(one, required, optional, `${field}[${index}]`);
   return true;
 };
+
+const generation = upTo(2 ** 31 - 1);
+const sdp = ofLength(1, 60_000);
+const source = oneOf("microphone", "camera", "screen", "screen_audio");
+const mid = matching(/^[A-Za-z0-9_-]{1,16}$/);
+const pixels = upTo(16_384);
+/** @type {Form} */
+const sourceOf = (value, field) => {
+  check(value, { participant, source }, {}, field);
+  return true;
+};
+const anyTracks = listOf({ mid }, { send: source, receive: sourceOf }, 128);
+/** @type {Form} */
+const tracks = (value, field) => {
+  if (!anyTracks(value, field)) return false;
+  for (const [index, one] of /** @type {Track[]} */ (value).entries()) {
+    if (("send" in one) === ("receive" in one)) {
+      throw new MessageError("bad_message", `${field}[${index}]`);
+    }
+  }
+  return true;
+};
+const tiles = listOf({ participant, source, width: pixels, height: pixels }, { pinned: flag }, 128);
+const sources = listOf(
+  { participant, source, kind: oneOf("audio", "video") }, { layers: each(text) },
+);
+/** @type {Form} */
+const media = (value, field) => {
+  check(value, { mode: oneOf("p2p", "sfu"), generation }, {}, field);
+  return true;
+};
+
 /** @type {Fields} */
 const roomView = {
-  version: whole, you: status, host_present: flag, locked: flag, place, participants: people,
+  version: whole, you: status, host_present: flag, locked: flag, place,
+  participants: listOf({
+    id: participant, instance, name: text, role, status, connected: flag, since: whole, groups: flag,
+  }),
+  media,
 };
 /** @type {Form} */
 const room = (value, field) => {
@@ -146,11 +232,11 @@ const room = (value, field) => {
 
 /** @typedef {readonly [required: Fields, optional?: Fields]} Schema */
 
-/** Section 3. @type {{readonly [type: string]: Schema}} */
+/** Section 3, and 9.1. @type {{readonly [type: string]: Schema}} */
 const FROM_PAGE = {
   hello: [
     { token: ofLength(1, 2048), secret: matching(/^[A-Za-z0-9_-]{22,64}$/), instance },
-    { name: shownName, last_seq: whole, reopen: flag },
+    { name: shownName, last_seq: whole, reopen: flag, groups: flag },
   ],
   admit: [{ id: whole, participant }],
   decline: [{ id: whole, participant }],
@@ -163,9 +249,15 @@ const FROM_PAGE = {
   signal: [{ id: whole, to: participant, data: signalData }],
   ack: [{ seq: whole }],
   ping: [{}],
+  group_offer: [{ id: whole, generation, sdp, tracks }],
+  group_want: [{ id: whole, generation, tiles }],
+  group_failed: [{ id: whole, generation }],
+  p2p_failed: [{ id: whole, participant }],
+  ask_mute: [{ id: whole, participant }],
+  invite_guest: [{ id: whole }],
 };
 
-/** Section 4. @type {{readonly [type: string]: Schema}} */
+/** Section 4, and 9.2. @type {{readonly [type: string]: Schema}} */
 const FROM_SERVER = {
   welcome: [{
     participant, role, resumed: flag, seq: whole, server_time: whole, opens_at: whole,
@@ -183,6 +275,12 @@ const FROM_SERVER = {
   closing: [{ closes_at: whole }],
   bye: [{ reason: oneOf("ended", "declined", "removed", "left", "taken_over", "going_away") }],
   pong: [{}],
+  group_answer: [{ id: whole, sdp }],
+  group_sources: [{ generation, sources }],
+  group_speakers: [{ generation, speaking: each(participant) }],
+  group_gone: [{ generation, reason: oneOf("silent", "never_connected", "wrong_certificate") }],
+  mute_asked: [{ from: participant }],
+  guest_link: [{ id: whole, token: ofLength(1, 2048), closes_at: whole }],
 };
 
 /**
