@@ -442,7 +442,8 @@ test("contents have exactly one member of the right form", () => {
   const candidate = { candidate: "candidate:1", sdpMid: "0", sdpMLineIndex: 0, usernameFragment: "x" };
   for (const good of [
     { candidate }, { candidate: null }, media(1), { description: { type: "offer", sdp: "" } },
-    { restart: true },
+    { restart: true }, { key: { epoch: 0, key: "A".repeat(43) } }, { key: { epoch: 65_535 } },
+    { moved: "sfu" }, { moved: "p2p" },
   ]) {
     assert.deepEqual(decodeContent(encodeContent(good)), good);
   }
@@ -451,6 +452,9 @@ test("contents have exactly one member of the right form", () => {
     { media: { audio: true } }, { description: { type: "rollback", sdp: "" } },
     { description: { type: "offer" } }, { description: { type: "offer", sdp: "", more: 1 } },
     { candidate: { candidate: 1 } }, { candidate: "x" }, { unknown: 1 }, { restart: 1 },
+    { key: {} }, { key: { epoch: -1 } }, { key: { epoch: 65_536 } }, { key: { epoch: 1.5 } },
+    { key: { epoch: 0, key: "A".repeat(42) } }, { key: { epoch: 0, key: "A".repeat(42) + "B" } },
+    { key: { epoch: 0, key: 1 } }, { key: { epoch: 0, more: 1 } }, { moved: "mesh" }, { moved: true },
   ]) {
     assert.throws(() => decodeContent(encode(bad)), Refusal, JSON.stringify(bad));
   }

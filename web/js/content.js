@@ -1,6 +1,6 @@
 // @ts-check
 /** What is inside a sealed signal (docs/protocol.md section 7.3), and the check of its fingerprints. */
-import { fromUtf8, utf8 } from "./bytes.js";
+import { fromBase64url, fromUtf8, utf8 } from "./bytes.js";
 import { Refusal } from "./sealing.js";
 
 /**
@@ -9,9 +9,12 @@ import { Refusal } from "./sealing.js";
  * @typedef {{type: "offer" | "answer", sdp: string}} Description
  * @typedef {{audio: boolean, video: boolean}} Media whether microphone and camera are on
  *
+ * @typedef {{epoch: number, key?: string}} FrameKey 32 bytes as base64url; without them it is the receipt
+ *
  * Exactly one member.
  * @typedef {{description: Description} | {candidate: RTCIceCandidateInit | null} | {media: Media}
- *   | {restart: true}} Content restart: the responder asks the initiator to restart ICE
+ *   | {restart: true} | {key: FrameKey} | {moved: "p2p" | "sfu"}} Content restart: the responder asks the
+ *   initiator to restart ICE; moved: the sender takes our media from there now
  */
 
 /**
@@ -38,6 +41,8 @@ export function decodeContent(plaintext) {
   }
   if ("media" in value && isMedia(value.media)) return { media: value.media };
   if ("restart" in value && value.restart === true) return { restart: true };
+  if ("key" in value && isFrameKey(value.key)) return { key: value.key };
+  if ("moved" in value && (value.moved === "p2p" || value.moved === "sfu")) return { moved: value.moved };
   throw new Refusal("malformed");
 }
 
@@ -111,4 +116,12 @@ function isCandidate(value) {
 function isMedia(value) {
   return isRecord(value) && Object.keys(value).length === 2
     && typeof value.audio === "boolean" && typeof value.video === "boolean";
+}
+
+/** @param {unknown} value @returns {value is FrameKey} */
+function isFrameKey(value) {
+  if (!isRecord(value) || !Number.isInteger(value.epoch)) return false;
+  const { epoch, key, ...more } = value;
+  const known = key === undefined || (typeof key === "string" && fromBase64url(key)?.length === 32);
+  return Object.keys(more).length === 0 && Number(epoch) >= 0 && Number(epoch) <= 0xffff && known;
 }
