@@ -23,6 +23,7 @@ from signaling.room import Hold, Member, Room
 from signaling.rooms import Rooms
 from signaling.socket import Socket
 from waiting_room.errors import Refused, StoreUnavailable, TokenError
+from waiting_room.media import Topology
 from waiting_room.session import INSIDE, Join, Refusal, Role, Session
 from waiting_room.store import Changed
 from waiting_room.tokens import Claims, TokenType, verify
@@ -210,7 +211,13 @@ class Arrivals:
         claims, now_ms = arrival.claims, self._link.now_ms()
 
         def create() -> Session:
-            return Session.new(claims.room, claims.sub, claims.exp * 1000, now_ms)
+            return Session.new(
+                claims.room,
+                claims.sub,
+                claims.exp * 1000,
+                now_ms,
+                Topology(self._deps.media_topology),
+            )
 
         join = Join(
             arrival.participant,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from signaling.codes import NORMAL, close_code
 from signaling.mailbox import Letter, Mailbox
 from signaling.messages import Bye, room_message
-from waiting_room.session import INSIDE, Role, Session, Status
+from waiting_room.session import Role, Session, Status
 from waiting_room.views import RoomView, view_for
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Room:
                 if before.get(p.id, p.instance) != p.instance:
                     for member in self.members.values():
                         member.forget_about(p.id)
-        self.inside = frozenset(p.id for p in session.participants if p.status in INSIDE)
+        self.inside = session.inside
         gone = []
         for member in list(self.members.values()):
             bye = self.farewell(member.id)

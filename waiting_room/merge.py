@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from . import media
 from .session import Participant, Session, Status, keep_bounded
 
 # Of two states that came about in the same version the one further along wins; being sent away
@@ -47,6 +48,7 @@ def merge(stored: Session, held: Session) -> Session:
         participants=participants,
         locked=lock.locked,
         lock_changed=lock.lock_changed,
+        media=media.merge(stored.media, held.media),
     )
     return stored if merged == stored else merged
 

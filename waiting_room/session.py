@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal, assert_never
 
+from . import media
+from .media import PEER_TO_PEER, Media, Topology
+
 LIVE_MAX: Final = 50  # people present or waiting; the next client or guest gets `room_full`
 HOST_SEATS: Final = 5  # beyond LIVE_MAX, for hosts only: no crowd locks a host out of the room
 FINAL_MAX: Final = 50  # left, declined and removed ones kept; beyond it the oldest are forgotten
@@ -42,13 +45,6 @@ class Status(StrEnum):
 class SessionStatus(StrEnum):
     OPEN = "open"
     ENDED = "ended"  # never stored: an ended session is deleted
-
-
-class MediaMode(StrEnum):
-    """Which way the media goes."""
-
-    P2P = "p2p"
-    SFU = "sfu"
 
 
 class Verb(StrEnum):
@@ -124,14 +120,20 @@ class Session:
     closes_at: int
     participants: tuple[Participant, ...] = ()  # in the order of the line
     lock_changed: int = 0  # the version that last changed `locked`
-    media: MediaMode = MediaMode.P2P
-    generation: int = 0  # rises whenever the way of the media changes
+    media: Media = PEER_TO_PEER
     status: SessionStatus = SessionStatus.OPEN
 
     @classmethod
-    def new(cls, room: str, provider: str, closes_at: int, now_ms: int) -> Session:
+    def new(
+        cls,
+        room: str,
+        provider: str,
+        closes_at: int,
+        now_ms: int,
+        topology: Topology = Topology.P2P,
+    ) -> Session:
         """An empty session, not yet stored. `closes_at` and `now_ms` in ms."""
-        return cls(room, provider, 0, False, now_ms, closes_at)
+        return cls(room, provider, 0, False, now_ms, closes_at, media=Media(topology))
 
     def find(self, participant: str) -> Participant | None:
         return next((p for p in self.participants if p.id == participant), None)
@@ -142,12 +144,22 @@ class Session:
         return frozenset(p.node for p in self.participants if p.node is not None)
 
     @property
+    def inside(self) -> frozenset[str]:
+        """Who may exchange signals and media."""
+        return frozenset(p.id for p in self.participants if p.status in INSIDE)
+
+    @property
     def host_present(self) -> bool:
         return any(p.role is Role.HOST and p.live and p.connected for p in self.participants)
 
 
 RefusalCode = Literal[
-    "not_allowed", "room_ended", "room_full", "room_locked", "unknown_participant"
+    "group_unsupported",
+    "not_allowed",
+    "room_ended",
+    "room_full",
+    "room_locked",
+    "unknown_participant",
 ]
 
 
@@ -227,6 +239,30 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class PeersApart:
+    """No connection comes about between these two who are inside."""
+
+    by: str
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceMedia:
+    """The forwarder `node` has been chosen for this generation, if none has been before."""
+
+    generation: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveMedia:
+    """The forwarder `node`, on which the media of this generation is, is gone."""
+
+    generation: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """Nothing but the passing of time (which every other event takes account of too)."""
 
@@ -247,7 +283,11 @@ class End:
 
 HostCommand = Admit | Decline | BackToWaiting | Remove
 # What leaves a session in place, and what does not.
-Change = Join | Disconnect | HostCommand | Lock | Unlock | EnterCall | Leave | Sweep | NodeGone
+MediaChange = PeersApart | PlaceMedia | MoveMedia
+Change = (
+    Join | Disconnect | HostCommand | Lock | Unlock | EnterCall | Leave | Sweep | NodeGone
+    | MediaChange
+)  # fmt: skip
 Event = Change | End
 
 _COMMAND_VERBS: Final[Mapping[type[HostCommand], Verb]] = {
@@ -268,7 +308,12 @@ def apply(session: Session, event: Event, now_ms: int) -> Session | Refusal:
         return session if isinstance(event, End) else Refusal("room_ended")
     swept = _sweep(session, now_ms)
     result = _dispatch(swept, event, now_ms)
-    if isinstance(result, Refusal) or result is session:
+    if isinstance(result, Refusal):
+        return result
+    result = _with_media(
+        result, media.settle(result.media, result.inside, now_ms, session.version + 1)
+    )
+    if result is session:
         return result
     return replace(
         result, version=session.version + 1, participants=keep_bounded(result.participants)
@@ -302,6 +347,16 @@ def _dispatch(session: Session, event: Event, now_ms: int) -> Session | Refusal:
             if session.locked is locked:
                 return session
             return replace(session, locked=locked, lock_changed=session.version + 1)
+        case PeersApart():
+            return _part(session, event)
+        case PlaceMedia():
+            placed = media.place(session.media, event.generation, event.node, session.version + 1)
+            return _with_media(session, placed)
+        case MoveMedia():
+            moved = media.leave_node(
+                session.media, event.generation, event.node, session.version + 1
+            )
+            return _with_media(session, moved)
         case Sweep():
             return session
         case End():
@@ -333,6 +388,8 @@ def _join(session: Session, event: Join, now_ms: int) -> Session | Refusal:
 
     # New, back after having left, or back with a link of another role: the end of the line.
     is_host = event.role is Role.HOST
+    if is_host and (refusal := _no_group(session, event.participant, groups=event.groups)):
+        return refusal
     if session.locked and not is_host:
         return Refusal("room_locked", "the host has locked the room")
     others = sum(p.live for p in session.participants if p.id != event.participant)
@@ -364,7 +421,37 @@ def _command(session: Session, event: HostCommand, now_ms: int) -> Session | Ref
             return Refusal("not_allowed", "a host does not wait")
         if target.id == event.by:
             return Refusal("not_allowed", "leave, or end the consultation, instead")
+    if target is not None and target.status is Status.WAITING and isinstance(event, Admit):
+        refusal = _no_group(session, target.id, groups=target.groups)
+        if refusal is not None:
+            return refusal
     return _move(session, event.participant, _COMMAND_VERBS[type(event)], now_ms)
+
+
+def _no_group(session: Session, newcomer: str, *, groups: bool) -> Refusal | None:
+    """Why `newcomer` cannot come in: it would make a group with a browser that is none for it."""
+    others = [p for p in session.participants if p.status in INSIDE and p.id != newcomer]
+    if not media.needs_forwarder(session.media, len(others) + 1):
+        return None
+    if groups and all(p.groups for p in others):
+        return None
+    return Refusal("group_unsupported", "a browser here cannot take part in a group")
+
+
+def _part(session: Session, event: PeersApart) -> Session | Refusal:
+    one, other = session.find(event.by), session.find(event.participant)
+    if one is None or other is None:
+        return Refusal("unknown_participant")
+    if one is other or one.status not in INSIDE or other.status not in INSIDE:
+        return Refusal("not_allowed", "only for two who are inside")
+    parted = media.part(session.media, one.id, other.id, session.version + 1)
+    if parted is not session.media and not (one.groups and other.groups):
+        return Refusal("group_unsupported", "a browser here cannot take part in a group")
+    return _with_media(session, parted)
+
+
+def _with_media(session: Session, changed: Media) -> Session:
+    return session if changed is session.media else replace(session, media=changed)
 
 
 def _move(session: Session, target: str, verb: Verb, now_ms: int) -> Session | Refusal:

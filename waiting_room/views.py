@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .session import INSIDE, MediaMode, Participant, Role, Session, Status
+from .media import MediaMode
+from .session import INSIDE, Participant, Role, Session, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,9 @@ def view_for(session: Session, participant: str) -> RoomView | None:
         participants=tuple(
             _view(p) for p in session.participants if p.id != you.id and _sees(you, p)
         ),
-        media=MediaView(session.media, session.generation) if you.status in INSIDE else _NO_MEDIA,
+        media=_NO_MEDIA
+        if you.status not in INSIDE
+        else MediaView(session.media.mode, session.media.generation),
     )
 
 
