@@ -141,6 +141,7 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
     ...more,
   );
 
+  /** @type {HTMLElement} */
   const element = view.h(
     "section",
     {
@@ -154,7 +155,7 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
     view.use(settings),
   );
 
-  const keys = shortcuts(devices);
+  const keys = shortcuts(devices, () => element.isConnected);
   addEventListener("keydown", keys);
   return view.part(element, () => {
     removeEventListener("keydown", keys);
@@ -192,13 +193,17 @@ function fullscreenButton(view, target) {
   );
 }
 
-/** M and V switch microphone and camera, as the buttons' titles say. @param {DeviceSet} devices */
-function shortcuts(devices) {
+/**
+ * M and V switch microphone and camera, as the buttons' titles say.
+ * @param {DeviceSet} devices
+ * @param {() => boolean} shown a call that is built ahead does not listen yet
+ */
+function shortcuts(devices, shown) {
   return (/** @type {KeyboardEvent} */ event) => {
     const typing =
       event.target instanceof HTMLElement &&
       event.target.closest("input, select, textarea, dialog") !== null;
-    if (typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!shown() || typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     const key = event.key.toLowerCase();
     if (key === "m") void devices.switch("microphone", devices.state.microphone !== "on");
     else if (key === "v") void devices.switch("camera", devices.state.camera !== "on");

@@ -80,6 +80,7 @@ if (parsed.ok) {
 
   const page = startPage({
     store,
+    quiet: () => visit.quiet,
     screenOf: ({ phase }) => (phase === "entering" ? "loading" : phase),
     screens: {
       loading: createLoading,

@@ -61,6 +61,7 @@ if (parsed.ok) {
 
   const page = startPage({
     store,
+    quiet: () => visit.quiet,
     // From the click to the waiting room is one screen, not two that flicker.
     screenOf: ({ phase }) => (phase === "entering" ? "waiting" : phase),
     screens: {
@@ -74,6 +75,7 @@ if (parsed.ok) {
       over: () => createOver("join", remedies),
     },
     titleOf: (state) => t(TITLES[state.phase]),
+    ahead: ({ phase }) => (phase === "waiting" ? "call" : ""),
     ticks: ({ phase }) => phase === "early" || phase === "trouble",
   });
 
@@ -104,8 +106,10 @@ if (parsed.ok) {
         void visit.prepare();
       }
     } else if (phase === "call" && before === "waiting") {
-      play("admitted");
-      callAttention(t("title.admitted"));
+      void visit.calm().then(() => {
+        play("admitted");
+        callAttention(t("title.admitted"));
+      });
     } else if (phase === "problem") {
       visit.remember({ entered: false });
       devices.close();

@@ -15,6 +15,9 @@ import { setTitle } from "./knock.js";
  * @property {Readonly<Record<string, () => import("./dom.js").Part<S>>>} screens
  * @property {(state: S) => string} titleOf
  * @property {(state: S) => boolean} [ticks] whether something on the screen changes with time alone
+ * @property {(state: S) => string} [ahead] name of a screen that comes next and may be built already
+ * @property {() => Promise<void> | null} [quiet] what the screen waits for, if there is something more
+ *   urgent to do; null: nothing
  */
 
 /**
@@ -23,7 +26,9 @@ import { setTitle } from "./knock.js";
  * @param {PageOptions<S>} options
  * @returns {Promise<{refresh: () => void}>}
  */
-export async function startPage({ store, screenOf, screens, titleOf, ticks = () => false }) {
+export async function startPage({
+  store, screenOf, screens, titleOf, ticks = () => false, ahead = () => "", quiet = () => null,
+}) {
   await startLanguage();
   const main = /** @type {HTMLElement} */ (document.querySelector("main"));
   document.querySelector(".top")?.append(languageSwitch().element);
@@ -32,13 +37,43 @@ export async function startPage({ store, screenOf, screens, titleOf, ticks = () 
   let shown = "";
   /** @type {import("./dom.js").Part<S> | null} */
   let part = null;
+  /** Built, and not shown yet. */
+  let next = "";
+  /** @type {import("./dom.js").Part<S> | null} */
+  let nextPart = null;
+  const build = (/** @type {string} */ screen) => {
+    const built = screen === next ? nextPart : (screens[screen]?.() ?? null);
+    if (screen !== next) nextPart?.remove?.();
+    next = "";
+    nextPart = null;
+    return built;
+  };
+  const buildAhead = () => whenIdle(() => {
+    const wanted = ahead(store.state);
+    if (wanted === "" || wanted === next || wanted === shown) return;
+    nextPart?.remove?.();
+    next = wanted;
+    nextPart = screens[wanted]?.() ?? null;
+  });
+  let late = false;
   const refresh = () => {
+    if (late) return;
+    const wait = quiet();
+    if (wait !== null) {
+      late = true;
+      void wait.then(() => {
+        late = false;
+        refresh();
+      });
+      return;
+    }
     const { state } = store;
     const screen = screenOf(state);
     const first = shown === "";
     if (screen !== shown) {
       part?.remove?.();
-      part = screens[screen]?.() ?? null;
+      part = build(screen);
+      buildAhead();
       document.documentElement.dataset["screen"] = screen;
       shown = screen;
       if (part !== null) {
@@ -62,4 +97,11 @@ export async function startPage({ store, screenOf, screens, titleOf, ticks = () 
   document.documentElement.dataset["ready"] = "";
   refresh();
   return { refresh };
+}
+
+/** @param {() => void} task */
+function whenIdle(task) {
+  // Safari has no requestIdleCallback.
+  if (typeof requestIdleCallback === "function") requestIdleCallback(task, { timeout: 2000 });
+  else setTimeout(task, 500);
 }

@@ -136,9 +136,7 @@ export class Peers extends Emitter {
   updateRoom(room) {
     if (this.#closed) return;
     this.#room = room;
-    const others = isIn(room.you)
-      ? room.participants.filter(({ id, status }) => id !== this.#options.self.participant && isIn(status))
-      : [];
+    const others = this.#othersIn(room);
     const present = new Set(others.map(({ id }) => id));
     for (const [id, party] of this.#parties) {
       if (present.has(id)) continue;
@@ -160,6 +158,17 @@ export class Peers extends Emitter {
       this.#prepareSpare();
       this.#prepareShare();
     }
+  }
+
+  /** @param {RoomView} room @returns {boolean} whether `updateRoom` would begin to connect to somebody */
+  meets(room) {
+    return this.#othersIn(room).some(({ id, connected }) => connected && !this.#parties.has(id));
+  }
+
+  /** @param {RoomView} room */
+  #othersIn(room) {
+    if (!isIn(room.you)) return [];
+    return room.participants.filter(({ id, status }) => id !== this.#options.self.participant && isIn(status));
   }
 
   /**

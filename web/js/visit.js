@@ -30,6 +30,8 @@ import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
 const PREPARATION = 3000;
 /** Longest wait for the server's word when leaving, ms. */
 const FAREWELL = 2000;
+/** Longest time for which the screen waits for a connection, ms: nobody notices. */
+const QUIET = 150;
 /** Bounds of the wait between tries while the server has trouble, ms. */
 const RETRY = Object.freeze({ first: 1000, most: 15_000 });
 /** The longest delay a timer takes, ms; a longer one would fire at once. */
@@ -57,6 +59,10 @@ export class Visit {
   #checkTimer;
   /** @type {number} */
   #retryDelay = RETRY.first;
+
+  /** What the screen waits for, see `#beQuiet`. @type {Promise<void> | null} */
+  quiet = null;
+  #loud = () => {};
 
   /** @param {VisitOptions} options */
   constructor(options) {
@@ -159,6 +165,7 @@ export class Visit {
       this.#peers ??= this.#makePeers(channel, welcome);
     });
     channel.on("room", (room) => {
+      if (this.#peers?.meets(room)) this.#beQuiet();
       dispatch({ type: "room", room });
       if (INSIDE.has(room.you)) this.#iceServers.want();
       else this.#iceServers.stop();
@@ -171,6 +178,28 @@ export class Visit {
     });
     channel.on("closing", ({ closes_at: at }) => dispatch({ type: "closing", at }));
     channel.on("error", (error) => this.#refused(error));
+  }
+
+  /**
+   * Building a call on the screen takes as long as making the connection, in which every step waits for
+   * the one before. So the connection goes first.
+   */
+  #beQuiet() {
+    if (this.quiet !== null) return;
+    this.quiet = new Promise((resolve) => {
+      const timer = setTimeout(() => this.#loud(), QUIET);
+      this.#loud = () => {
+        clearTimeout(timer);
+        this.quiet = null;
+        this.#loud = () => {};
+        resolve();
+      };
+    });
+  }
+
+  /** @returns {Promise<void>} when nothing is more urgent than what the person sees and hears */
+  calm() {
+    return this.quiet ?? Promise.resolve();
   }
 
   /** @param {ChannelError} error */
@@ -211,6 +240,7 @@ export class Visit {
       onstream();
     });
     peers.on("connection", (event) => {
+      if (event.state === "connected") this.#loud();
       if (event.state === "closed") this.streams.delete(event.participant);
       dispatch({ type: "peer_connection", ...event });
     });
