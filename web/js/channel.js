@@ -19,6 +19,16 @@ import { SUBPROTOCOL } from "./protocol.js";
  * @property {string} instance one load of this page
  * @property {string} [name]
  * @property {boolean} [reopen]
+ * @property {boolean} [groups] whether this browser can seal frames
+ *
+ * What a command has beside its type and id.
+ * @typedef {object} CommandFields
+ * @property {string} [participant]
+ * @property {boolean} [locked]
+ * @property {number} [generation]
+ * @property {string} [sdp]
+ * @property {import("./protocol.js").Track[]} [tracks]
+ * @property {import("./protocol.js").Tile[]} [tiles]
  *
  * What the server said against us, or why the channel is closed for good.
  * @typedef {object} ChannelError
@@ -38,6 +48,10 @@ import { SUBPROTOCOL } from "./protocol.js";
  * @property {[bye: {reason: import("./protocol.js").ByeReason}]} bye
  * @property {[error: ChannelError]} error not for errors that answer a command
  * @property {[closing: {closes_at: number}]} closing
+ * @property {[sources: import("./protocol.js").GroupSourcesMessage]} sources
+ * @property {[speakers: import("./protocol.js").GroupSpeakersMessage]} speakers
+ * @property {[gone: import("./protocol.js").GroupGoneMessage]} gone
+ * @property {[mute: {from: string}]} mute
  * @property {[state: ChannelState]} state
  */
 
@@ -50,7 +64,10 @@ export class Channel extends Emitter {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #pumping = false;
-  /** @type {Map<number, {resolve: () => void, reject: (error: ChannelError) => void}>} */
+  /**
+   * @type {Map<number, {resolve: (answer: import("./dialogue.js").Answer | null) => void,
+   *   reject: (error: ChannelError) => void}>}
+   */
   #commands = new Map();
   #unwatch;
 
@@ -72,11 +89,12 @@ export class Channel extends Emitter {
   }
 
   /**
-   * Asks the server for something; survives reconnections. Resolves at `ok`, rejects with ChannelError.
+   * Asks the server for something; survives reconnections. Resolves with the answer, rejects with
+   * ChannelError.
    *
    * @param {Command["type"]} type
-   * @param {{participant?: string, locked?: boolean}} [fields]
-   * @returns {Promise<void>}
+   * @param {CommandFields} [fields]
+   * @returns {Promise<import("./dialogue.js").Answer | null>}
    */
   command(type, fields = {}) {
     return new Promise((resolve, reject) => {
@@ -143,7 +161,7 @@ export class Channel extends Emitter {
         const command = this.#commands.get(output.id);
         this.#commands.delete(output.id);
         if (output.error) command?.reject(output.error);
-        else command?.resolve();
+        else command?.resolve(output.answer);
         return;
       }
       case "event":

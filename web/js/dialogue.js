@@ -22,14 +22,18 @@ import { RECOVERY, Recovery, isLost } from "./recovery.js";
  * @typedef {import("./channel.js").ChannelState} ChannelState
  *
  * @typedef {object} DialogueOptions
- * @property {{token: string, secret: string, instance: string, name?: string, reopen?: boolean}} hello
+ * @property {{token: string, secret: string, instance: string, name?: string, reopen?: boolean,
+ *   groups?: boolean}} hello
  * @property {string} again what tells a recipient that signals are repeated (section 7.4)
  * @property {() => number} random at least 0, below 1
  *
  * @typedef {{[Name in keyof ChannelEvents]: {type: "event", name: Name, args: ChannelEvents[Name]}
  *   }[keyof ChannelEvents]} EventOutput
+ * @typedef {import("./protocol.js").OkMessage | import("./protocol.js").GroupAnswerMessage
+ *   | import("./protocol.js").GuestLinkMessage} Answer
  * @typedef {{type: "connect"} | {type: "disconnect"} | {type: "send", text: string}
- *   | {type: "settled", id: number, error: ChannelError | null} | EventOutput} Output
+ *   | {type: "settled", id: number, error: ChannelError | null, answer: Answer | null}
+ *   | EventOutput} Output
  *
  * opening: a socket is being opened. greeting: hello is sent. open: welcome has come. pausing: before
  * the next try.
@@ -102,9 +106,9 @@ export class Dialogue {
   opened(now) {
     if (this.#phase !== "opening") return;
     this.#phase = "greeting";
-    const { token, secret, instance, name, reopen } = this.#options.hello;
+    const { token, secret, instance, name, reopen, groups } = this.#options.hello;
     this.#send({
-      type: "hello", token, secret, instance, name,
+      type: "hello", token, secret, instance, name, groups,
       // A wish for the first time only: what has ended since then must stay so.
       reopen: this.#welcomedOnce ? undefined : reopen,
       last_seq: this.#lastSeq === 0 ? undefined : this.#lastSeq,
@@ -172,7 +176,7 @@ export class Dialogue {
 
   /**
    * @param {Command["type"]} type
-   * @param {{participant?: string, locked?: boolean}} fields
+   * @param {import("./channel.js").CommandFields} fields
    * @param {number} now
    * @returns {number} the id that `settled` will name
    */
@@ -246,7 +250,7 @@ export class Dialogue {
         this.#outbox.delivered(message.to, message.id);
         return;
       case "ok":
-        this.#answered(message.id, null);
+        this.#answered(message.id, null, message);
         return;
       case "error":
         this.#refused(message, now);
@@ -263,12 +267,20 @@ export class Dialogue {
       }
       case "group_answer":
       case "guest_link":
-        this.#answered(message.id, null);
+        this.#answered(message.id, null, message);
         return;
       case "group_sources":
+        this.#event("sources", message);
+        return;
       case "group_speakers":
+        this.#event("speakers", message);
+        return;
       case "group_gone":
+        this.#event("gone", message);
+        return;
       case "mute_asked":
+        this.#event("mute", { from: message.from });
+        return;
       case "pong":
         return;
       default: {
@@ -357,8 +369,8 @@ export class Dialogue {
     if (fatal) this.#end(error.code);
   }
 
-  /** @param {number} id @param {ChannelError | null} error */
-  #answered(id, error) {
+  /** @param {number} id @param {ChannelError | null} error @param {Answer | null} [answer] */
+  #answered(id, error, answer = null) {
     const message = this.#outbox.get(id);
     if (!message) return;
     if (message.type === "signal") {
@@ -367,7 +379,7 @@ export class Dialogue {
       return;
     }
     this.#outbox.settle(id);
-    this.#settle(id, error);
+    this.#settle(id, error, answer);
   }
 
   /** Signals to those who are gone, or whose page is another, will never be wanted again.
@@ -455,9 +467,9 @@ export class Dialogue {
     this.#event("state", state);
   }
 
-  /** @param {number} id @param {ChannelError | null} error */
-  #settle(id, error) {
-    this.#outputs.push({ type: "settled", id, error });
+  /** @param {number} id @param {ChannelError | null} error @param {Answer | null} [answer] */
+  #settle(id, error, answer = null) {
+    this.#outputs.push({ type: "settled", id, error, answer });
   }
 
   /**

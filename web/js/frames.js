@@ -162,13 +162,15 @@ export class ReplayWindow {
 export class FrameSealer {
   /** @type {{key: CryptoKey, epoch: number} | null} */
   #present = null;
+  #epoch = -1;
   #counter = 0;
   #nextStream = 0;
 
-  /** @param {number} epoch rises @param {CryptoKey} key never used before */
+  /** @param {number} epoch rises @param {CryptoKey | null} key never used before; null: seal no more */
   setKey(epoch, key) {
-    if (this.#present !== null && epoch <= this.#present.epoch) return;
-    this.#present = { key, epoch };
+    if (key !== null && epoch <= this.#epoch) return;
+    this.#epoch = epoch;
+    this.#present = key && { key, epoch };
     this.#counter = 0;
   }
 
