@@ -20,7 +20,14 @@ from waiting_room.keyspace import Keyspace
 from waiting_room.store import HeldKey, SessionStore
 
 LONGEST_MS: Final = 3_600_000
-TYPES: Final = {"session": "string", "mail": "stream", "probe": "string"}
+TYPES: Final = {
+    "session": "string",
+    "mail": "stream",
+    "probe": "string",
+    "code": "string",
+    "typed": "string",
+    "signed_out": "string",
+}
 
 HOLDS: Final = 0
 VIOLATED: Final = 1
@@ -81,7 +88,7 @@ def report(held: Sequence[HeldKey], source: str, disk: Sequence[str]) -> tuple[s
     """The text to print and the exit code. `disk`: what `on_disk` found."""
     lines = [f"Redis: {source}", f"keys:  {len(held)}"]
     lines += [
-        f"  {found.kind:8} {found.count:6}   "
+        f"  {found.kind:10} {found.count:6}   "
         f"ttl {_seconds(found.shortest_ms)} to {_seconds(found.longest_ms)}"
         for found in findings(held)
     ]

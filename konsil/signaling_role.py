@@ -28,6 +28,7 @@ from waiting_room.keys import KeyRing
 from waiting_room.keyspace import ACL_COMMANDS, Keyspace
 from waiting_room.providers import Providers
 from waiting_room.store import SessionStore
+from waiting_room.used_links import UsedLinks
 
 
 @contextlib.asynccontextmanager
@@ -71,6 +72,7 @@ def _server(
                 store=store,
                 keyring=keyring,
                 providers=providers,
+                used_links=UsedLinks(house.state_dir),
                 metrics=Metrics(house.registry),
                 clock=SystemClock(),
                 random=secrets.token_bytes,

@@ -1,9 +1,7 @@
 """The HTTP API, version 1. `openapi.json` beside this file describes it."""
 
-import asyncio
 import base64
 import hashlib
-import json
 import math
 import re
 from datetime import UTC, datetime
@@ -13,13 +11,14 @@ from typing import Annotated, Any, Final
 import msgspec
 from aiohttp import web
 
-from signaling.address import client_address
+from signaling.answers import answer, read_body
 from signaling.arrival import participant_id
-from signaling.arrivals import GRACE_S, Arrivals
+from signaling.arrivals import GRACE_S
+from signaling.credentials import Credentials
 from signaling.deps import Deps
-from signaling.headers import CACHE_REVALIDATE, origin_of
+from signaling.headers import CACHE_REVALIDATE
 from signaling.rooms import Rooms
-from waiting_room.errors import Refused, TokenError
+from waiting_room.errors import Refused
 from waiting_room.invitations import OPENS_BEFORE_DEFAULT, issue, plan
 from waiting_room.links import ID_BYTES, new_id
 from waiting_room.session import INSIDE, Session, Status
@@ -41,18 +40,17 @@ class NewConsultation(msgspec.Struct, forbid_unknown_fields=True):
     opens_before: int = OPENS_BEFORE_DEFAULT
 
 
-_decode_new: Final = msgspec.json.Decoder(NewConsultation).decode
+_new_consultation: Final = msgspec.json.Decoder(NewConsultation)
 
 
 class Api:
     """Handlers of /api/v1."""
 
-    def __init__(self, deps: Deps, arrivals: Arrivals, rooms: Rooms) -> None:
+    def __init__(self, deps: Deps, credentials: Credentials, rooms: Rooms) -> None:
         self._deps = deps
         self._rooms = rooms
         self._relay_key = deps.random(32)
-        self._arrivals = arrivals
-        self._audience = origin_of(deps.public_url)
+        self._credentials = credentials
         self._openapi = resources.files(__package__).joinpath("openapi.json").read_bytes()
         self._openapi_etag = '"' + hashlib.sha256(self._openapi).hexdigest()[:32] + '"'
 
@@ -67,9 +65,10 @@ class Api:
 
     async def link(self, request: web.Request) -> web.StreamResponse:
         """Say what a link is good for."""
-        claims = await self._claims(request, tuple(TokenType))
+        claims = await self._credentials.claims(request, tuple(TokenType))
+        await self._credentials.refuse_used(claims)
         provider = self._deps.providers.get(claims.sub)
-        return _json(
+        return answer(
             {
                 "role": claims.role.value,
                 "room": claims.room,
@@ -82,12 +81,12 @@ class Api:
 
     async def consultations(self, request: web.Request) -> web.StreamResponse:
         """Make the two tokens of a new consultation. Nothing of it is kept."""
-        claims = await self._claims(request, (TokenType.PROVIDER,))
-        wanted = await _body(request)
+        provider, sign_in = await self._credentials.provider(request)
+        wanted = await read_body(request, _new_consultation)
         now = self._deps.clock.wall()
         invitation = plan(
-            provider=claims.sub,
-            epoch=claims.epoch,
+            provider=provider.id,
+            epoch=provider.epoch,
             room=self._new_id(),
             starts_at=_seconds(wanted.starts_at, now),
             minutes=wanted.minutes,
@@ -97,11 +96,11 @@ class Api:
         links = issue(
             invitation,
             self._deps.keyring.current,
-            audience=self._audience,
+            audience=self._credentials.audience,
             new_id=self._new_id,
             now=now,
         )
-        return _json(
+        response = answer(
             {
                 "room": invitation.room,
                 "host_token": links.host_token,
@@ -112,11 +111,13 @@ class Api:
             },
             status=201,
         )
+        self._credentials.keep(response, sign_in)
+        return response
 
     async def ice_servers(self, request: web.Request) -> web.StreamResponse:
         """Give what a page needs for RTCPeerConnection, to one who has been admitted."""
         # A call under way may run on past the planned end, and its ICE be restarted.
-        claims = await self._claims(request, _ROOM_TOKENS, grace=GRACE_S)
+        claims = await self._credentials.claims(request, _ROOM_TOKENS, grace=GRACE_S)
         whom = await self._admitted(claims, request.headers.get(PARTICIPANT, ""))
         # Credentials name nobody: the relay learns a digest by a key that only this process has.
         text = f"{claims.room}\0{whom}".encode()
@@ -132,7 +133,7 @@ class Api:
             if server.credential is not None:
                 entry["credential"] = server.credential
             servers.append(entry)
-        return _json({"ice_servers": servers, "ttl": made.ttl})
+        return answer({"ice_servers": servers, "ttl": made.ttl})
 
     async def _admitted(self, claims: Claims, secret: str) -> str:
         """Give the participant id, or for a host without one the token's. Raises Refused.
@@ -161,23 +162,6 @@ class Api:
             body=self._openapi, headers={**headers, "Content-Type": "application/json"}
         )
 
-    async def _claims(
-        self, request: web.Request, allowed: tuple[TokenType, ...], grace: float = 0
-    ) -> Claims:
-        """Read the Authorization header. A bad token is answered the later the more came before.
-
-        Raises TokenError.
-        """
-        try:
-            return self._arrivals.claims_of(_bearer(request), allowed, grace)
-        except TokenError as error:
-            if error.code == "token_invalid":
-                delay = self._arrivals.throttle.failed(
-                    address_of(request, self._deps), self._deps.clock.monotonic()
-                )
-                await asyncio.sleep(delay)
-            raise
-
     def _new_id(self) -> str:
         return new_id(self._deps.random(ID_BYTES))
 
@@ -193,50 +177,6 @@ def _is_admitted(session: Session | None, participant: str, role: TokenType) -> 
         return False
     # A host who has left is let in again by the link.
     return known.status in INSIDE or (role is TokenType.HOST and known.status is Status.LEFT)
-
-
-def _bearer(request: web.Request) -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise TokenError("token_invalid", "malformed", detail="no bearer token")
-    return token
-
-
-def address_of(request: web.Request, deps: Deps) -> str:
-    """Give whom limits apply to; see signaling.address."""
-    peer = request.transport.get_extra_info("peername") if request.transport else None
-    host = peer[0] if isinstance(peer, tuple) else ""
-    return client_address(host, request.headers.getall("X-Forwarded-For", []), deps.trusted_proxies)
-
-
-def _json(content: dict[str, Any], status: int = 200) -> web.Response:
-    return web.Response(
-        status=status,
-        body=json.dumps(content, ensure_ascii=False).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-
-
-async def _body(request: web.Request) -> NewConsultation:
-    if request.content_type != "application/json":
-        raise Refused("bad_request", "the body must be application/json")
-    raw = await request.read()
-    try:
-        return _decode_new(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        field = _field_of(error)
-        raise Refused(
-            "bad_request",
-            f"{field}: missing, unknown or not of its type" if field else "not the JSON expected",
-            {"field": field} if field else {},
-        ) from None
-
-
-def _field_of(error: Exception) -> str:
-    """The field that msgspec complains of, if it is one of ours: its texts may quote the body."""
-    text = str(error)
-    names = (f.encode_name for f in msgspec.structs.fields(NewConsultation))
-    return next((name for name in names if f"`{name}`" in text or f"$.{name}" in text), "")
 
 
 def _seconds(text: str, now: float) -> int:

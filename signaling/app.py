@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from signaling.api import Api
+from signaling.credentials import Credentials
 from signaling.deps import Deps
 from signaling.door import AnsweredHook, Doorkeeper
 from signaling.headers import on_response_prepare, origin_of, security_headers
@@ -18,6 +19,7 @@ from signaling.health import Health
 from signaling.hub import Hub
 from signaling.pages import Pages
 from signaling.problem import problem, problem_of
+from signaling.sign_in import SignInApi
 from signaling.upgrade import Upgrade
 from waiting_room.errors import Refused
 
@@ -109,7 +111,9 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
     headers = security_headers(deps.public_url)
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors(deps), _same_origin(deps)])
     app.on_response_prepare.append(on_response_prepare(headers))
-    app.router.add_routes(Api(deps, hub.arrivals, hub.rooms).routes())
+    credentials = Credentials(deps, hub.arrivals)
+    app.router.add_routes(Api(deps, credentials, hub.rooms).routes())
+    app.router.add_routes(SignInApi(deps, credentials).routes())
     app.router.add_routes(Health(deps, hub).routes())
 
     async def page(request: web.Request) -> web.StreamResponse:

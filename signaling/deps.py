@@ -12,6 +12,7 @@ from signaling.node import Clock
 from waiting_room.keys import KeyRing
 from waiting_room.providers import Providers
 from waiting_room.store import SessionStore
+from waiting_room.used_links import UsedLinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Deps:
     store: SessionStore
     keyring: KeyRing
     providers: Providers
+    used_links: UsedLinks
     metrics: Metrics
     clock: Clock
     random: Callable[[int], bytes]

@@ -37,7 +37,7 @@ ACL_COMMANDS: Final[tuple[str, ...]] = (
     "type",
 )
 
-KeyKind = Literal["session", "mail", "probe", "unknown"]
+KeyKind = Literal["session", "mail", "probe", "code", "typed", "signed_out", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,18 @@ class Keyspace:
     def mail_key(self, room: str, participant: str) -> str:
         """A stream: signals for one who is on another node, or away."""
         return f"{self.prefix}:{{{room}}}:mail:{participant}"
+
+    def code_key(self, room: str) -> str:
+        """A string: the code that leads to this room at present."""
+        return f"{self.prefix}:{{{room}}}:code"
+
+    def typed_key(self, code: str) -> str:
+        """A string: what the one who types this code is given; empty once it has been used."""
+        return f"{self.prefix}:{{code-{code}}}:typed"
+
+    def signed_out_key(self, sign_in: str) -> str:
+        """A string: this sign-in was ended; there as long as a cookie of it might be good."""
+        return f"{self.prefix}:{{sign-in-{sign_in}}}:signed_out"
 
     def probe_key(self) -> str:
         """A string that the start-up check writes and deletes."""
@@ -87,4 +99,10 @@ class Keyspace:
             return "session"
         if re.fullmatch(r"\{[A-Za-z0-9_-]{22}\}:mail:[A-Za-z0-9_-]{22}", rest):
             return "mail"
+        if re.fullmatch(r"\{[A-Za-z0-9_-]{22}\}:code", rest):
+            return "code"
+        if re.fullmatch(r"\{code-[0-9]{9}\}:typed", rest):
+            return "typed"
+        if re.fullmatch(r"\{sign-in-[A-Za-z0-9_-]{22}\}:signed_out", rest):
+            return "signed_out"
         return "probe" if key == self.probe_key() else "unknown"

@@ -33,6 +33,8 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
     epoch: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] = 0
     active: bool = True
+    signed_out_at: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] = 0
+    """Sign-ins and sign-in links made until then (ms since 1970) are void."""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -98,6 +100,21 @@ class Providers:
             revoked = msgspec.structs.replace(found, epoch=found.epoch + 1)
             self._save([revoked if p.id == found.id else p for p in self._by_id.values()])
         return revoked
+
+    def sign_out(self, provider: str, now_ms: int) -> None:
+        """Ends every sign-in of the provider of that id, and voids sign-in links not yet used.
+
+        Links to consultations stay good. Waits for the file's lock: call it off the loop.
+        """
+        with self._locked():
+            self._save(
+                [
+                    msgspec.structs.replace(p, signed_out_at=max(now_ms, p.signed_out_at))
+                    if p.id == provider
+                    else p
+                    for p in self._by_id.values()
+                ]
+            )
 
     def _refresh(self) -> None:
         if self._stamp() == self._seen:

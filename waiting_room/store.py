@@ -70,6 +70,15 @@ class Posted(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """The connection, its names and its gate, for what is kept in Redis beside sessions."""
+
+    redis: Redis
+    keyspace: Keyspace
+    gate: Gate
+
+
+@dataclass(frozen=True, slots=True)
 class HeldKey:
     """One key under our prefix. `ttl_ms`: -1 when it would stay for ever."""
 
@@ -114,6 +123,10 @@ class SessionStore:
         self._bus = Bus(redis, keyspace, node)
         self._ended: OrderedDict[str, int] = OrderedDict()  # room -> created_at
         self._ending: set[str] = set()  # rooms that this node is ending right now
+
+    @property
+    def shared(self) -> Shared:
+        return Shared(self._redis, self._keyspace, self._gate)
 
     # Sessions
 

@@ -26,6 +26,7 @@ from waiting_room.links import new_id
 from waiting_room.providers import Provider, Providers
 from waiting_room.store import SessionStore
 from waiting_room.tokens import Claims, TokenType, mint
+from waiting_room.used_links import UsedLinks
 
 PUBLIC_URL = "http://localhost"
 
@@ -58,6 +59,7 @@ class Deployment:
     def __post_init__(self) -> None:
         self.keyring = KeyRing.open(self.state_dir, self.clock.wall())
         self.providers = Providers(self.state_dir)
+        self.used_links = UsedLinks(self.state_dir)
         self.provider: Provider = self.providers.add("Dr. Okonkwo")
 
     def consultation(
@@ -76,11 +78,11 @@ class Deployment:
             ),
         )
 
-    def provider_token(self) -> str:
+    def provider_token(self, audience: str = PUBLIC_URL) -> str:
         claims = provider_claims(
             self.provider.id,
             self.provider.epoch,
-            audience=PUBLIC_URL,
+            audience=audience,
             jti=new_id(secrets.token_bytes(16)),
             now=self.clock.wall(),
         )
@@ -160,6 +162,7 @@ async def start_node(
             "store": store,
             "keyring": deployment.keyring,
             "providers": deployment.providers,
+            "used_links": deployment.used_links,
             "metrics": Metrics(registry),
             "clock": deployment.clock,
             "random": secrets.token_bytes,
