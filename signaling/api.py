@@ -21,7 +21,7 @@ from signaling.rooms import Rooms
 from waiting_room.errors import Refused
 from waiting_room.invitations import OPENS_BEFORE_DEFAULT, issue, plan
 from waiting_room.links import ID_BYTES, new_id
-from waiting_room.session import INSIDE, Session, Status
+from waiting_room.session import INSIDE, Role, Session, Status
 from waiting_room.tokens import Claims, TokenType
 
 _ROOM_TOKENS: Final = (TokenType.HOST, TokenType.CLIENT, TokenType.GUEST)
@@ -38,6 +38,7 @@ class NewConsultation(msgspec.Struct, forbid_unknown_fields=True):
     starts_at: Annotated[str, msgspec.Meta(min_length=1, max_length=_LONGEST_TIME)]
     minutes: int
     opens_before: int = OPENS_BEFORE_DEFAULT
+    links: int = 1
 
 
 _new_consultation: Final = msgspec.json.Decoder(NewConsultation)
@@ -59,6 +60,7 @@ class Api:
         return [
             web.get("/api/v1/link", self.link, allow_head=False),
             web.post("/api/v1/consultations", self.consultations),
+            web.get("/api/v1/queue", self.queue, allow_head=False),
             web.get("/api/v1/ice-servers", self.ice_servers, allow_head=False),
             web.get("/api/v1/openapi.json", self.openapi),
         ]
@@ -99,12 +101,14 @@ class Api:
             audience=self._credentials.audience,
             new_id=self._new_id,
             now=now,
+            clients=wanted.links,
         )
         response = answer(
             {
                 "room": invitation.room,
                 "host_token": links.host_token,
                 "client_token": links.client_token,
+                "client_tokens": list(links.client_tokens),
                 "starts_at": invitation.starts_at * 1000,
                 "opens_at": invitation.opens_at * 1000,
                 "closes_at": invitation.closes_at * 1000,
@@ -113,6 +117,26 @@ class Api:
         )
         self._credentials.keep(response, sign_in)
         return response
+
+    async def queue(self, request: web.Request) -> web.StreamResponse:
+        """Say who waits in the room of a host's token, to whoever has it at the desk."""
+        claims = await self._credentials.claims(request, (TokenType.HOST,), grace=GRACE_S)
+        held = self._rooms.session(claims.room)
+        session = held or await self._deps.store.load(claims.room)
+        people = () if session is None else session.participants
+        return answer(
+            {
+                "open": session is not None,
+                "host_present": session is not None and session.host_present,
+                "inside": sum(p.status in INSIDE and p.role is not Role.HOST for p in people),
+                "waiting": [
+                    {"name": p.name, "since": p.since, "connected": p.connected}
+                    for p in people
+                    if p.status is Status.WAITING
+                ],
+                "server_time": self._now_ms(),
+            }
+        )
 
     async def ice_servers(self, request: web.Request) -> web.StreamResponse:
         """Give what a page needs for RTCPeerConnection, to one who has been admitted."""

@@ -13,6 +13,7 @@ MINUTES_MIN: Final = 5
 MINUTES_MAX: Final = 480
 OPENS_BEFORE_DEFAULT: Final = 15  # minutes
 OPENS_BEFORE_MAX: Final = 60  # minutes
+LINKS_MAX: Final = 8  # clients' links of one consultation: with the host, nine people
 AHEAD_MAX: Final = 30 * 24 * 3600  # seconds
 PAST_MAX: Final = 120  # seconds: "now" in a form that knows minutes only, and a slow click
 
@@ -33,6 +34,11 @@ class Invitation:
 class Links:
     host_token: str
     client_token: str
+    more: tuple[str, ...] = ()  # further clients' tokens, where each of a group gets one
+
+    @property
+    def client_tokens(self) -> tuple[str, ...]:
+        return self.client_token, *self.more
 
 
 def plan(
@@ -92,13 +98,19 @@ def issue(
     audience: str,
     new_id: Callable[[], str],
     now: float,
+    clients: int = 1,
 ) -> Links:
-    """Both tokens, signed with `key` (`ring.current`). `new_id` makes each `jti`."""
-    host, client = (
+    """The host's token and those of `clients`, signed with `key` (`ring.current`).
+
+    `new_id` makes each `jti`. Raises Refused `bad_request` for too many links, or none.
+    """
+    if not 1 <= clients <= LINKS_MAX:
+        raise _refused("links", f"must be from 1 to {LINKS_MAX}")
+    host, client, *more = (
         mint(claims_for(invitation, typ, audience=audience, jti=new_id(), now=now), key)
-        for typ in (TokenType.HOST, TokenType.CLIENT)
+        for typ in (TokenType.HOST, *[TokenType.CLIENT] * clients)
     )
-    return Links(host, client)
+    return Links(host, client, tuple(more))
 
 
 def provider_claims(

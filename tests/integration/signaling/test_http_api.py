@@ -78,9 +78,45 @@ async def test_a_provider_makes_a_consultation_that_works(
     assert (await host.open(node))["role"] == "host"
 
 
+async def test_a_group_gets_a_link_each(node: Node, deployment: Deployment) -> None:
+    body = {"starts_at": "now", "minutes": 30, "opens_before": 0, "links": 8}
+    answer = await ask(
+        node, "/api/v1/consultations", deployment.provider_token(), method="POST", body=body
+    )
+    made = answer.json
+    assert made["opens_at"] == made["starts_at"]
+    assert made["client_tokens"][0] == made["client_token"]
+    assert len(set(made["client_tokens"])) == 8
+    for token in made["client_tokens"]:
+        link = (await ask(node, "/api/v1/link", token)).json
+        assert (link["role"], link["room"]) == ("client", made["room"])
+
+
+async def test_a_host_sees_who_waits_without_going_in(node: Node, page: NewPage) -> None:
+    host, client, other = page(HOST), page(CLIENT), page(CLIENT, name="Ben")
+    queue = (await ask(node, "/api/v1/queue", host.token)).json
+    assert (queue["open"], queue["waiting"], queue["host_present"]) == (False, [], False)
+    await client.open(node)
+    await other.open(node)
+    queue = (await ask(node, "/api/v1/queue", host.token)).json
+    assert [one["name"] for one in queue["waiting"]] == ["Ada", "Ben"]
+    assert all(one["connected"] for one in queue["waiting"])
+    assert (queue["open"], queue["inside"], queue["host_present"]) == (True, 0, False)
+    await host.open(node)
+    await host.do("admit", participant=client.id)
+    queue = (await ask(node, "/api/v1/queue", host.token)).json
+    assert [one["name"] for one in queue["waiting"]] == ["Ben"]
+    assert (queue["inside"], queue["host_present"]) == (1, True)
+    refused = await ask(node, "/api/v1/queue", client.token)
+    assert (refused.status, refused.json["code"]) == (403, "token_wrong_role")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"starts_at": "now", "minutes": 30, "links": 0}, "links"),
+        ({"starts_at": "now", "minutes": 30, "links": 9}, "links"),
+        ({"starts_at": "now", "minutes": 30, "links": "2"}, "links"),
         ({"minutes": 30}, "starts_at"),
         ({"starts_at": "now"}, "minutes"),
         ({"starts_at": "now", "minutes": "30"}, "minutes"),
