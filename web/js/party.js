@@ -7,6 +7,7 @@ import { Partner } from "./partner.js";
  * @typedef {import("./connection.js").Connection} Connection
  * @typedef {import("./connection.js").PeerState} PeerState
  * @typedef {import("./content.js").Content} Content
+ * @typedef {import("./content.js").Description} Description
  * @typedef {import("./content.js").Media} Media
  * @typedef {import("./partner.js").PartnerOptions} PartnerOptions
  * @typedef {import("./partner.js").PartnerOutput} PartnerOutput
@@ -14,6 +15,8 @@ import { Partner } from "./partner.js";
  *
  * @typedef {object} PartyOptions
  * @property {Omit<PartnerOptions, "output">} partner
+ * @property {boolean} direct whether media goes straight to the other one; else only the exchange is
+ *   for something
  * @property {(initiator: boolean) => Promise<Connection>} takeConnection a fresh one at every call
  * @property {() => Media} media what of our own is on
  * @property {(data: string) => void} signal
@@ -26,11 +29,17 @@ import { Partner } from "./partner.js";
  * @property {[media: Media]} media
  * @property {[security: {verified: "link" | "code", code: string}]} security
  * @property {[reason: RefusalReason]} refused
+ * @property {[]} open sealed messages can be sent
+ * @property {[]} lost they cannot, for the present
+ * @property {[key: import("./content.js").FrameKey]} key
+ * @property {[moved: "p2p" | "sfu"]} moved
  */
 
 /** A responder that still waits for the other's first word asks for it, in ms; doubled. */
 const FIRST_PATIENCE = 5_000;
 const LONGEST_PATIENCE = 60_000;
+/** Of a connection that the other side has begun before we know that there is to be one. */
+const EARLY_CONTENTS = 64;
 
 /** @extends {Emitter<PartyEvents>} */
 export class Party extends Emitter {
@@ -42,6 +51,9 @@ export class Party extends Emitter {
   #taken = null;
   /** @type {Connection | null} started, so of the present exchange */
   #connection = null;
+  #direct;
+  /** @type {(Description | RTCIceCandidateInit | null)[]} */
+  #early = [];
   #closed = false;
   #patience = FIRST_PATIENCE;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -52,12 +64,35 @@ export class Party extends Emitter {
     super();
     this.#options = options;
     this.#partner = new Partner({ ...options.partner, output: (output) => this.#handle(output) });
-    this.#take();
+    this.#direct = options.direct;
+    if (this.#direct) this.#take();
     this.#watch();
   }
 
   get refused() {
     return this.#partner.refused;
+  }
+
+  /** Whether sealed messages can be sent. */
+  get open() {
+    return this.#partner.open;
+  }
+
+  /** @param {Content} content dropped where there are no keys */
+  send(content) {
+    this.#partner.send(content);
+  }
+
+  /** @param {boolean} direct see PartyOptions; what is connected stays so until `rest` */
+  setDirect(direct) {
+    if (this.#direct === direct) return;
+    this.#direct = direct;
+    if (direct && !this.#taken) this.#connect();
+  }
+
+  /** Media goes another way by now. */
+  rest() {
+    if (!this.#direct) this.#drop();
   }
 
   /** @param {string} instance @param {boolean} connected */
@@ -122,18 +157,18 @@ export class Party extends Emitter {
       case "begun":
         if (this.#connection || !this.#taken) {
           this.#drop();
-          this.#take();
+          if (this.#direct) this.#take();
         }
         this.#patience = FIRST_PATIENCE;
         this.#watch();
-        this.emit("state", "connecting");
+        this.emit("lost");
+        if (this.#direct) this.emit("state", "connecting");
         return;
       case "ready":
         clearTimeout(this.#timer);
-        this.#start().catch((error) => {
-          reportError(error);
-          this.emit("state", "failed");
-        });
+        if (this.#direct) this.#connect();
+        else this.tellMedia();
+        this.emit("open");
         return;
       case "verified":
         this.emit("security", { verified: output.verified, code: output.code });
@@ -158,6 +193,16 @@ export class Party extends Emitter {
   /** A connection is chosen before it is needed, so that it gathers while keys are exchanged. */
   #take() {
     this.#taken = this.#options.takeConnection(this.#partner.initiator);
+  }
+
+  #connect() {
+    if (!this.#taken) this.#take();
+    if (!this.open) return;
+    this.#start().catch((error) => {
+      reportError(error);
+      this.emit("state", "failed");
+    });
+    for (const received of this.#early.splice(0)) this.#negotiate(received);
   }
 
   async #start() {
@@ -196,8 +241,21 @@ export class Party extends Emitter {
       this.#connection?.restartAsked();
       return;
     }
-    const received = "description" in content ? content.description : content.candidate;
+    if ("key" in content) {
+      this.emit("key", content.key);
+      return;
+    }
+    if ("moved" in content) {
+      this.emit("moved", content.moved);
+      return;
+    }
+    this.#negotiate("description" in content ? content.description : content.candidate);
+  }
+
+  /** @param {Description | RTCIceCandidateInit | null} received */
+  #negotiate(received) {
     const taken = this.#taken;
+    if (!taken && this.#early.length < EARLY_CONTENTS) this.#early.push(received);
     if (this.#connection) this.#connection.receive(received);
     // `start` still waits for the connection; it began to wait before this does.
     else taken?.then((connection) => taken === this.#taken && connection.receive(received));
@@ -207,6 +265,7 @@ export class Party extends Emitter {
     const taken = this.#taken;
     this.#taken = null;
     this.#connection = null;
+    this.#early = [];
     taken?.then((connection) => connection.close(), () => {});
   }
 
