@@ -255,10 +255,17 @@ export class Party extends Emitter {
   /** @param {Description | RTCIceCandidateInit | null} received */
   #negotiate(received) {
     const taken = this.#taken;
-    if (!taken && this.#early.length < EARLY_CONTENTS) this.#early.push(received);
+    if (!taken) {
+      // It begins with a description; candidates without one are of a connection that is over.
+      const begins = received !== null && "type" in received;
+      if (begins) this.#early = [];
+      const kept = begins || this.#early.length > 0;
+      if (kept && this.#early.length < EARLY_CONTENTS) this.#early.push(received);
+      return;
+    }
     if (this.#connection) this.#connection.receive(received);
     // `start` still waits for the connection; it began to wait before this does.
-    else taken?.then((connection) => taken === this.#taken && connection.receive(received));
+    else taken.then((connection) => taken === this.#taken && connection.receive(received));
   }
 
   #drop() {

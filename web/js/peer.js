@@ -10,6 +10,7 @@ import { makeShare } from "./sealing.js";
  * @typedef {import("./channel.js").Channel} Channel
  * @typedef {import("./connection.js").Kind} Kind
  * @typedef {import("./connection.js").PeerState} PeerState
+ * @typedef {import("./content.js").FrameKey} FrameKey
  * @typedef {import("./content.js").Media} Media
  * @typedef {import("./iceservers.js").IceServers} IceServers
  * @typedef {import("./identity.js").Identity} Identity
@@ -27,6 +28,7 @@ import { makeShare } from "./sealing.js";
  * @property {IceServers} iceServers
  * @property {RTCIceTransportPolicy} iceTransportPolicy
  * @property {RTCCertificate} [certificate] of this page load; made when absent
+ * @property {boolean} [groups] whether this browser can seal frames
  *
  * @typedef {object} PeersEvents
  * @property {[event: {participant: string, stream: MediaStream}]} track once per connection; the stream
@@ -36,6 +38,10 @@ import { makeShare } from "./sealing.js";
  * @property {[event: {participant: string, audio: boolean, video: boolean}]} media
  * @property {[event: {participant: string, verified: "link" | "code", code: string}]} security code:
  *   six digits
+ * @property {[participant: string]} open sealed messages reach this one
+ * @property {[participant: string]} lost they do not, for the present
+ * @property {[event: {participant: string, key: FrameKey}]} key
+ * @property {[event: {participant: string, from: "p2p" | "sfu"}]} moved this one takes our media from there
  * @property {[event: {participant: string, reason: RefusalReason}]} refused the connection is closed and
  *   stays so until `retry`
  */
@@ -43,6 +49,7 @@ import { makeShare } from "./sealing.js";
 /** Signals of people the room has not shown yet; it comes first unless something is amiss. */
 const EARLY_PEOPLE = 8;
 const EARLY_SIGNALS = 16;
+const EARLY_KEYS = 4;
 
 /** Longest wait for a relay where a direct path may do without, and where it is the only one, ms. */
 const RELAY_PATIENCE = Object.freeze({ all: 1_000, relay: 10_000 });
@@ -71,6 +78,13 @@ export class Peers extends Emitter {
   /** @type {RoomView | null} */
   #room = null;
   #toldConnected = false;
+  /** Whether media goes straight to the others. */
+  #direct = true;
+  /** @type {Map<string, PeerState>} */
+  #states = new Map();
+  /** Of frames, that have come before anybody asked. @type {Map<string, FrameKey[]>} */
+  #keys = new Map();
+  #keysTaken = false;
   #closed = false;
   /** @type {(() => void)[]} */
   #leave = [];
@@ -141,11 +155,15 @@ export class Peers extends Emitter {
     for (const [id, party] of this.#parties) {
       if (present.has(id)) continue;
       this.#parties.delete(id);
+      this.#states.delete(id);
+      this.#keys.delete(id);
       party.close();
       this.emit("connection", { participant: id, state: "closed" });
     }
+    this.#direct = room.media.mode === "p2p";
     for (const other of others) {
       const party = this.#parties.get(other.id) ?? this.#welcome(other);
+      party.setDirect(this.#direct);
       party.seen(other.instance, other.connected);
       for (const data of this.#early.get(other.id) ?? []) party.receive(data);
       this.#early.delete(other.id);
@@ -154,7 +172,7 @@ export class Peers extends Emitter {
     const wanted = this.#options.self.role === "host"
       ? room.participants.some(({ status }) => status === "waiting")
       : room.you === "waiting";
-    if (wanted && this.#prewarmed) {
+    if (wanted && this.#prewarmed && this.#direct) {
       this.#prepareSpare();
       this.#prepareShare();
     }
@@ -178,6 +196,34 @@ export class Peers extends Emitter {
    */
   retry(participant) {
     this.#parties.get(participant)?.retry();
+  }
+
+  /**
+   * For whoever hands out keys of frames: from now on keys of others are told as they come.
+   *
+   * @returns {{open: string[], connected: string[], keys: [string, FrameKey[]][]}} to whom sealed messages
+   *   can be sent, with whom there is a connection, and the keys that have come so far
+   */
+  takeKeys() {
+    this.#keysTaken = true;
+    const keys = [...this.#keys];
+    this.#keys.clear();
+    return {
+      open: [...this.#parties].filter(([, party]) => party.open).map(([id]) => id),
+      connected: [...this.#states].filter(([, state]) => state === "connected").map(([id]) => id),
+      keys,
+    };
+  }
+
+  /** @param {string} participant @param {import("./content.js").Content} content */
+  send(participant, content) {
+    this.#parties.get(participant)?.send(content);
+  }
+
+  /** Media of this one goes another way by now. @param {string} participant */
+  rest(participant) {
+    this.#states.delete(participant);
+    this.#parties.get(participant)?.rest();
   }
 
   /** Closes every connection; local tracks go on. */
@@ -204,6 +250,7 @@ export class Peers extends Emitter {
         random: (length) => crypto.getRandomValues(new Uint8Array(length)),
         now: () => performance.now(),
       },
+      direct: this.#direct,
       takeConnection: (initiator) => this.#takeConnection(initiator),
       media: () => this.#media,
       signal: (data) => channel.signal(id, data),
@@ -215,9 +262,21 @@ export class Peers extends Emitter {
     party.on("media", (media) => this.emit("media", { participant: id, ...media }));
     party.on("security", (security) => this.emit("security", { participant: id, ...security }));
     party.on("refused", (reason) => this.emit("refused", { participant: id, reason }));
+    party.on("open", () => this.emit("open", id));
+    party.on("lost", () => {
+      this.#keys.delete(id);
+      this.emit("lost", id);
+    });
+    party.on("key", (key) => {
+      if (this.#keysTaken) this.emit("key", { participant: id, key });
+      else this.#keys.set(id, [...(this.#keys.get(id) ?? []), key].slice(-EARLY_KEYS));
+    });
+    party.on("moved", (from) => this.emit("moved", { participant: id, from }));
     party.on("state", (state) => {
+      this.#states.set(id, state);
       this.emit("connection", { participant: id, state });
-      if (state === "connected") this.#mediaFlows();
+      if (state === "connected") this.mediaFlows();
+      if (state === "failed") this.#failed(id);
     });
     return party;
   }
@@ -248,13 +307,26 @@ export class Peers extends Emitter {
     if (party && !party.refused) party.retry();
   }
 
-  #mediaFlows() {
+  /** Tells the server, once, that somebody can be seen or heard. */
+  mediaFlows() {
     if (this.#toldConnected || this.#room?.you !== "admitted") return;
     this.#toldConnected = true;
     this.#options.channel.command("connected").catch(() => {
       // Sent back, or away, in the same moment: said again when it is true again.
       this.#toldConnected = false;
     });
+  }
+
+  /**
+   * Neither a direct path nor a relay: a forwarder may be reached by both.
+   *
+   * @param {string} participant
+   */
+  #failed(participant) {
+    const party = this.#parties.get(participant);
+    if (!this.#direct || !party?.connected || !this.#options.groups) return;
+    // Refused where there is no forwarder, or another topology: the connection goes on trying by itself.
+    this.#options.channel.command("p2p_failed", { participant }).catch(() => {});
   }
 
   /** @param {boolean} renewed */
