@@ -54,6 +54,8 @@ export class Party extends Emitter {
   #direct;
   /** @type {(Description | RTCIceCandidateInit | null)[]} */
   #early = [];
+  /** Of the other side's last description: which of its connections it is of. */
+  #origin = "";
   #closed = false;
   #patience = FIRST_PATIENCE;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -87,7 +89,12 @@ export class Party extends Emitter {
   setDirect(direct) {
     if (this.#direct === direct) return;
     this.#direct = direct;
-    if (direct && !this.#taken) this.#connect();
+    if (!direct) return;
+    // The other side may have given up the former connection, so both begin a new one.
+    const early = this.#early;
+    this.#drop();
+    this.#early = early;
+    this.#connect();
   }
 
   /** Media goes another way by now. */
@@ -255,14 +262,17 @@ export class Party extends Emitter {
   /** @param {Description | RTCIceCandidateInit | null} received */
   #negotiate(received) {
     const taken = this.#taken;
-    if (!taken) {
-      // It begins with a description; candidates without one are of a connection that is over.
-      const begins = received !== null && "type" in received;
-      if (begins) this.#early = [];
+    const origin = received !== null && "type" in received ? originOf(received) : null;
+    // The other side knows already that there is to be a new connection, and begins it.
+    const begins = origin !== null && (!taken || (!this.#direct && origin !== this.#origin));
+    if (begins) this.#early = [];
+    if (begins || !taken || this.#early.length > 0) {
+      // Candidates without a description are of a connection that is over.
       const kept = begins || this.#early.length > 0;
       if (kept && this.#early.length < EARLY_CONTENTS) this.#early.push(received);
       return;
     }
+    if (origin !== null) this.#origin = origin;
     if (this.#connection) this.#connection.receive(received);
     // `start` still waits for the connection; it began to wait before this does.
     else taken.then((connection) => taken === this.#taken && connection.receive(received));
