@@ -103,12 +103,14 @@ class Load:
             while requests:
                 for index, request in requests.items():
                     self.clients[index].send(request)
-                ready = [self.clients[index] for index in requests]
-                while requests and ready:
-                    ready, _, _ = select.select([self.clients[i] for i in requests], [], [], 0.5)
-                    for index in [i for i in requests if self.clients[i] in ready]:
+                poll = select.poll()
+                asking = {self.clients[index].fileno(): index for index in requests}
+                for descriptor in asking:
+                    poll.register(descriptor, select.POLLIN)
+                while requests and (ready := poll.poll(500)):
+                    for index in [asking[descriptor] for descriptor, _ in ready]:
                         data = self.clients[index].recv(2000)
-                        if data[8:20] == requests[index][8:20]:
+                        if index in requests and data[8:20] == requests[index][8:20]:
                             self._take(index, data, step)
                             del requests[index]
                 if time.monotonic() > deadline:
