@@ -296,3 +296,11 @@ export class Party extends Emitter {
     }, this.#patience);
   }
 }
+
+/**
+ * @param {Description} description
+ * @returns {string} the same for all of one connection (RFC 8829 section 5.2.1)
+ */
+function originOf({ sdp }) {
+  return /^o=\S+ (\d+) /m.exec(sdp)?.[1] ?? "";
+}
