@@ -14,24 +14,34 @@
  * @property {Role} role
  * @property {boolean} present false: its socket is gone, it may come back
  * @property {PeerState} connection
- * @property {"direct" | "relay" | null} path null until media flows
+ * @property {"direct" | "relay" | "sfu" | null} path null until media flows
  * @property {boolean} audio its microphone is on
  * @property {boolean} video its camera is on
  * @property {{verified: "link" | "code", code: string} | null} security
  * @property {boolean} compared a person has said that the codes are the same
  * @property {RefusalReason | null} refused
+ * @property {boolean} speaking in a group
+ * @property {number} spoke rises with whoever has spoken last; 0: not yet
+ * @property {"good" | "weak" | "bad"} quality of what comes from this one
+ * @property {boolean} screen shows a screen
+ * @property {boolean} pinned is to stay large
  *
  * @typedef {readonly Remote[]} Call  in the order in which they came
  *
  * @typedef {{type: "peer_connection", participant: string, state: PeerState}} ConnectionEvent
- * @typedef {{type: "peer_path", participant: string, path: "direct" | "relay"}} PathEvent
+ * @typedef {{type: "peer_path", participant: string, path: "direct" | "relay" | "sfu"}} PathEvent
  * @typedef {{type: "peer_media", participant: string, audio: boolean, video: boolean}} MediaEvent
  * @typedef {{type: "peer_security", participant: string, verified: "link" | "code", code: string}} SecurityEvent
  * @typedef {{type: "peer_refused", participant: string, reason: RefusalReason}} RefusedEvent
  * @typedef {{type: "peer_compared", participant: string}} ComparedEvent
  * @typedef {{type: "peer_retry", participant: string}} RetryEvent
+ * @typedef {{type: "peer_speakers", speaking: readonly string[]}} SpeakersEvent loudest first
+ * @typedef {{type: "peer_quality", participant: string, quality: Remote["quality"]}} QualityEvent
+ * @typedef {{type: "peer_screen", participant: string, screen: boolean}} ScreenEvent
+ * @typedef {{type: "peer_pin", participant: string}} PinEvent pins or releases
  * @typedef {ConnectionEvent | PathEvent | MediaEvent | SecurityEvent | RefusedEvent | ComparedEvent
- *   | RetryEvent} CallEvent
+ *   | RetryEvent | QualityEvent | ScreenEvent | PinEvent} PeerEvent
+ * @typedef {PeerEvent | SpeakersEvent} CallEvent
  */
 
 /** @type {ReadonlySet<string>} */
@@ -43,6 +53,10 @@ export const CALL_EVENTS = new Set([
   "peer_refused",
   "peer_compared",
   "peer_retry",
+  "peer_speakers",
+  "peer_quality",
+  "peer_screen",
+  "peer_pin",
 ]);
 
 /**
@@ -80,6 +94,11 @@ function newcomer(id, role) {
     security: null,
     compared: false,
     refused: null,
+    speaking: false,
+    spoke: 0,
+    quality: "good",
+    screen: false,
+    pinned: false,
   };
 }
 
@@ -89,14 +108,31 @@ function newcomer(id, role) {
  * @returns {Call}
  */
 export function reduceCall(call, event) {
+  if (event.type === "peer_speakers") return hear(call, event.speaking);
   return call.map((remote) =>
     remote.id === event.participant ? { ...remote, ...change(remote, event) } : remote,
   );
 }
 
 /**
+ * @param {Call} call
+ * @param {readonly string[]} speaking
+ * @returns {Call}
+ */
+function hear(call, speaking) {
+  let last = Math.max(0, ...call.map(({ spoke }) => spoke));
+  return call.map((remote) => {
+    const now = speaking.includes(remote.id);
+    if (now === remote.speaking) return remote;
+    if (!now) return { ...remote, speaking: false };
+    last += 1;
+    return { ...remote, speaking: true, spoke: last };
+  });
+}
+
+/**
  * @param {Remote} remote
- * @param {CallEvent} event
+ * @param {PeerEvent} event
  * @returns {Partial<Remote>}
  */
 function change(remote, event) {
@@ -107,7 +143,7 @@ function change(remote, event) {
     case "peer_path":
       return { path: event.path };
     case "peer_media":
-      return { audio: event.audio, video: event.video };
+      return { audio: event.audio, video: event.video, speaking: remote.speaking && event.audio };
     case "peer_security": {
       const same = remote.security?.code === event.code;
       return {
@@ -122,6 +158,12 @@ function change(remote, event) {
       return { compared: true };
     case "peer_retry":
       return { refused: null, connection: "connecting" };
+    case "peer_quality":
+      return { quality: event.quality };
+    case "peer_screen":
+      return { screen: event.screen };
+    case "peer_pin":
+      return { pinned: !remote.pinned };
   }
 }
 

@@ -93,7 +93,10 @@ globalThis.addEventListener("rtctransform", (event) => {
     .pipeThrough(new TransformStream({ transform }))
     .pipeTo(transformer.writable)
     // The connection has been closed under it.
-    .catch(() => {});
+    .catch(() => {})
+    .finally(() => {
+      if (options.side === "receive") slots.delete(options.slot);
+    });
 });
 
 /**

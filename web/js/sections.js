@@ -36,7 +36,8 @@ export function wantedOf(sources, order, hidden) {
     return (place < 0 ? order.length : place) - (source.startsWith("screen") ? order.length + 1 : 0);
   };
   const ranked = [...sources].sort((a, b) => rank(a) - rank(b));
-  const seen = ({ participant, source }) => source === "screen" || !hidden.has(participant);
+  const seen = (/** @type {SourceView} */ { participant, source }) =>
+    source === "screen" || !hidden.has(participant);
   return [
     ...ranked.filter(({ kind }) => kind === "audio").slice(0, MOST.audio),
     ...ranked.filter((one) => one.kind === "video" && seen(one)).slice(0, MOST.video),

@@ -30,6 +30,9 @@
  * @property {boolean} badName the server did not take the name
  * @property {Devices} devices
  * @property {Call} call
+ * @property {boolean} sharing our own screen is sent
+ * @property {boolean} muteAsked the host has asked us to switch the microphone off
+ * @property {boolean} unsupported we cannot be let in, since this browser cannot take part in a group
  *
  * @typedef {{type: "link", appointment: Appointment, skew: number}} LinkEvent
  * @typedef {{type: "early", opensAt: number, skew: number}} EarlyEvent
@@ -44,8 +47,10 @@
  * @typedef {{type: "stalled"}} StalledEvent
  * @typedef {{type: "closing", at: number}} ClosingEvent
  * @typedef {{type: "devices", devices: Devices}} DevicesEvent
+ * @typedef {{type: "sharing", sharing: boolean} | {type: "mute_asked"} | {type: "mute_answered"}
+ *   | {type: "unsupported"}} GroupEvent
  * @typedef {LinkEvent | EarlyEvent | RefusedEvent | TroubleEvent | PersonEvent | LeaveEvent | WelcomeEvent | RoomEvent
- *   | ByeEvent | ChannelEvent | StalledEvent | ClosingEvent | DevicesEvent | CallEvent} VisitEvent
+ *   | ByeEvent | ChannelEvent | StalledEvent | ClosingEvent | DevicesEvent | GroupEvent | CallEvent} VisitEvent
  */
 import { CALL_EVENTS, peopleOf, reduceCall } from "./callstate.js";
 import { NO_DEVICES } from "./devicestate.js";
@@ -57,6 +62,10 @@ export const ANYWHERE = new Set([
   "stalled",
   "closing",
   "welcome",
+  "sharing",
+  "mute_asked",
+  "mute_answered",
+  "unsupported",
   ...CALL_EVENTS,
 ]);
 
@@ -78,6 +87,9 @@ export const NEW_VISIT = Object.freeze({
   badName: false,
   devices: NO_DEVICES,
   call: [],
+  sharing: false,
+  muteAsked: false,
+  unsupported: false,
 });
 
 /**
@@ -133,8 +145,18 @@ export function absorb(state, event) {
       return { ...state, stalled: true };
     case "closing":
       return { ...state, closing: event.at };
-    case "devices":
-      return { ...state, devices: event.devices };
+    case "devices": {
+      const muted = event.devices.microphone !== "on";
+      return { ...state, devices: event.devices, muteAsked: state.muteAsked && !muted };
+    }
+    case "sharing":
+      return { ...state, sharing: event.sharing };
+    case "mute_asked":
+      return { ...state, muteAsked: state.devices.microphone === "on" };
+    case "mute_answered":
+      return { ...state, muteAsked: false };
+    case "unsupported":
+      return { ...state, unsupported: true };
     default: {
       const call = reduceCall(state.call, event);
       const talking = state.wasInCall || call.some((remote) => remote.connection === "connected");
@@ -152,7 +174,14 @@ const CLEAR = Object.freeze({
 });
 
 /** After the end nothing of the others stays on the page. */
-const ALONE = Object.freeze({ call: [], room: null, closing: 0 });
+const ALONE = Object.freeze({
+  call: [],
+  room: null,
+  closing: 0,
+  sharing: false,
+  muteAsked: false,
+  unsupported: false,
+});
 
 /**
  * @template {VisitData} S

@@ -1,0 +1,580 @@
+// @ts-check
+/**
+ * A group: the connection to the forwarder, the keys of frames, and the moves from one way to another.
+ * Loaded when a call first becomes one.
+ */
+import { fromBase64url, toBase64url } from "./bytes.js";
+import { Emitter } from "./emitter.js";
+import { FrameKeeper } from "./framekeeper.js";
+import { GroupKeys } from "./groupkeys.js";
+import { Moves } from "./moves.js";
+import { sameTiles, wantedOf } from "./sections.js";
+import { SfuConnection } from "./sfuconnection.js";
+
+/**
+ * @typedef {import("./bytes.js").Bytes} Bytes
+ * @typedef {import("./channel.js").Channel} Channel
+ * @typedef {import("./connection.js").PeerState} PeerState
+ * @typedef {import("./frames.js").Source} Source
+ * @typedef {import("./iceservers.js").IceServers} IceServers
+ * @typedef {import("./peer.js").Peers} Peers
+ * @typedef {import("./protocol.js").RoomView} RoomView
+ * @typedef {import("./protocol.js").SourceView} SourceView
+ * @typedef {import("./protocol.js").Tile} Tile
+ * @typedef {"good" | "weak" | "bad"} Quality
+ *
+ * @typedef {object} GroupOptions
+ * @property {Channel} channel
+ * @property {Peers} peers
+ * @property {string} self
+ * @property {string} room
+ * @property {IceServers} iceServers
+ * @property {RTCIceTransportPolicy} iceTransportPolicy
+ * @property {MediaStream} stream own microphone and camera
+ *
+ * @typedef {object} GroupEvents
+ * @property {[event: {participant: string, stream: MediaStream}]} stream to be shown in place of the former
+ * @property {[event: {participant: string, stream: MediaStream | null}]} screen
+ * @property {[event: {participant: string, state: PeerState}]} connection
+ * @property {[participant: string]} path this one's media comes through the forwarder
+ * @property {[speaking: readonly string[]]} speakers loudest first
+ * @property {[event: {participant: string, quality: Quality}]} quality
+ * @property {[sharing: boolean]} sharing of our own screen
+ */
+
+/** Between two wishes about sizes, ms; four a second may be had. */
+const WISH_PAUSE = 300;
+/** Between two looks at how well everything comes, ms. */
+const QUALITY_LOOK = 2_000;
+/** Before another connection is tried in place of one that was refused, ms; doubled up to the longest. */
+const AGAIN = Object.freeze({ first: 500, longest: 8_000 });
+/** In the third look without anything coming the connection is given up. */
+const HOPELESS = 3;
+
+/** @extends {Emitter<GroupEvents>} */
+export class Group extends Emitter {
+  #options;
+  #keeper;
+  #keys;
+  #moves;
+  /** @type {RoomView | null} */
+  #room = null;
+  /** Of the connection that is in use or being made. @type {{generation: number, way: number} | null} */
+  #present = null;
+  /** @type {Map<number, SfuConnection>} */
+  #connections = new Map();
+  #ways = 0;
+  /** @type {SourceView[]} */
+  #sources = [];
+  /** @type {Record<Source, MediaStreamTrack | null>} */
+  #tracks = { microphone: null, camera: null, screen: null, screen_audio: null };
+  /** @type {Map<string, MediaStream>} by participant, and by participant and " screen" */
+  #streams = new Map();
+  /** Of connections without a forwarder, not shown yet. @type {Map<string, MediaStream>} */
+  #direct = new Map();
+  /** @type {Map<string, PeerState>} */
+  #states = new Map();
+  /** @type {Map<string, Quality>} */
+  #qualities = new Map();
+  /** @type {readonly Tile[]} */
+  #tiles = [];
+  /** @type {readonly Tile[]} */
+  #wished = [];
+  #silent = 0;
+  /** @type {number} */
+  #again = AGAIN.first;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #movesTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #keysTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #wishTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #againTimer;
+  #qualityTimer;
+  #closed = false;
+  /** @type {(() => void)[]} */
+  #leave;
+
+  /** @param {GroupOptions} options */
+  constructor(options) {
+    super();
+    this.#options = options;
+    const { channel, peers, self, room, iceServers } = options;
+    this.#keeper = new FrameKeeper({ room, self });
+    this.#keys = new GroupKeys({
+      random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+      output: (output) => this.#handleKey(output),
+    });
+    this.#moves = new Moves((output) => this.#handleMove(output));
+    this.#tracks.microphone = options.stream.getAudioTracks()[0] ?? null;
+    this.#tracks.camera = options.stream.getVideoTracks()[0] ?? null;
+    const online = () => this.#connection?.restartIce();
+    addEventListener("online", online);
+    this.#qualityTimer = setInterval(() => void this.#lookAtQuality(), QUALITY_LOOK);
+    this.#leave = [
+      () => removeEventListener("online", online),
+      channel.on("sources", (message) => this.#told(message)),
+      channel.on("speakers", ({ generation, speaking }) => {
+        if (generation === this.#present?.generation) this.emit("speakers", speaking);
+      }),
+      channel.on("gone", ({ generation }) => {
+        if (generation === this.#present?.generation) this.#later();
+      }),
+      peers.on("open", (id) => this.#opened(id)),
+      peers.on("lost", (id) => {
+        this.#keys.lost(id);
+        this.#moves.anew(id);
+      }),
+      peers.on("refused", ({ participant }) => this.#keys.gone(participant)),
+      peers.on("key", ({ participant, key }) => this.#received(participant, key)),
+      peers.on("moved", ({ participant, from }) => this.#step((now) => {
+        this.#moves.moved(participant, from, now);
+      })),
+      peers.on("media", ({ participant, video }) => this.#step((now) => {
+        this.#moves.camera(participant, video, now);
+      })),
+      iceServers.on("change", ({ renewed }) => {
+        this.#connection?.configure(this.#configuration());
+        if (renewed) this.#connection?.restartIce();
+      }),
+    ];
+    const { open, connected, keys } = peers.takeKeys();
+    this.connected = new Set(connected);
+    for (const id of open) this.#opened(id);
+    for (const [id, contents] of keys) for (const key of contents) this.#received(id, key);
+  }
+
+  /**
+   * Where this one's media comes from; while it is a forwarder, other connections say nothing of it.
+   *
+   * @param {string} participant
+   */
+  carries(participant) {
+    return typeof this.#moves.viaOf(participant) === "number";
+  }
+
+  /** Whether a connection to a forwarder exists. */
+  get active() {
+    return this.#present !== null;
+  }
+
+  /** @param {RoomView} room */
+  updateRoom(room) {
+    if (this.#closed) return;
+    this.#room = room;
+    const inside = room.you === "admitted" || room.you === "in_call";
+    const others = inside
+      ? room.participants.filter(({ id, status }) =>
+          id !== this.#options.self && (status === "admitted" || status === "in_call"))
+      : [];
+    const ids = others.map(({ id }) => id);
+    for (const id of [...this.#states.keys()]) {
+      if (!ids.includes(id)) this.#forget(id);
+    }
+    for (const id of ids) {
+      if (!this.#states.has(id)) this.#states.set(id, "connecting");
+    }
+    this.#step((now) => this.#moves.people(ids, this.connected, now));
+    if (!inside) this.#end();
+    else if (room.media.mode === "sfu" && room.media.generation !== this.#present?.generation) {
+      this.#begin();
+    }
+    else if (room.media.mode === "p2p" && this.#moves.target !== "p2p") {
+      this.#step((now) => this.#moves.go("p2p", now));
+    }
+    this.#arrange();
+  }
+
+  /** @param {"audio" | "video"} kind @param {MediaStreamTrack | null} track */
+  replaceTrack(kind, track) {
+    this.#put(kind === "audio" ? "microphone" : "camera", track);
+  }
+
+  /**
+   * A connection without a forwarder has come about.
+   *
+   * @param {string} participant
+   * @param {MediaStream} stream
+   */
+  direct(participant, stream) {
+    this.#direct.set(participant, stream);
+    const [sound] = stream.getAudioTracks();
+    const [picture] = stream.getVideoTracks();
+    const there = (/** @type {"tracks" | "sound" | "picture"} */ what) =>
+      this.#step((now) => this.#moves.there(participant, "p2p", what, now));
+    for (const [track, what] of /** @type {const} */ ([[sound, "sound"], [picture, "picture"]])) {
+      if (!track) continue;
+      if (!track.muted) there(what);
+      else track.addEventListener("unmute", () => there(what), { once: true });
+    }
+    there("tracks");
+  }
+
+  /** Asks the person which screen or window, and sends it. Resolves to whether something is sent. */
+  async share() {
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getDisplayMedia({
+        video: { frameRate: { max: 15 } }, audio: true,
+      });
+    } catch {
+      // Thought better of, or not permitted: the browser has said so itself.
+      return false;
+    }
+    const [picture] = stream.getVideoTracks();
+    if (!picture || this.#closed || !this.#present) {
+      for (const track of stream.getTracks()) track.stop();
+      return false;
+    }
+    this.unshare();
+    picture.contentHint = "detail";
+    picture.addEventListener("ended", () => {
+      if (this.#tracks.screen === picture) this.unshare();
+    });
+    this.#put("screen", picture);
+    this.#put("screen_audio", stream.getAudioTracks()[0] ?? null);
+    this.emit("sharing", true);
+    return true;
+  }
+
+  unshare() {
+    if (!this.#tracks.screen) return;
+    for (const source of /** @type {const} */ (["screen", "screen_audio"])) {
+      this.#tracks[source]?.stop();
+      this.#put(source, null);
+    }
+    this.emit("sharing", false);
+  }
+
+  /** @param {readonly Tile[]} tiles how large everything is shown, the most important first */
+  show(tiles) {
+    this.#tiles = tiles;
+    this.#arrange();
+    this.#wish();
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#end();
+    this.unshare();
+    clearInterval(this.#qualityTimer);
+    clearTimeout(this.#movesTimer);
+    clearTimeout(this.#keysTimer);
+    for (const leave of this.#leave) leave();
+    this.#keeper.close();
+    this.clear();
+  }
+
+  get #connection() {
+    return this.#present && this.#connections.get(this.#present.way);
+  }
+
+  /** A connection to the forwarder that is responsible now. */
+  #begin() {
+    const generation = this.#room?.media.generation ?? 0;
+    this.#ways += 1;
+    const way = this.#ways;
+    this.#present = { generation, way };
+    this.#sources = [];
+    this.#wished = [];
+    this.#silent = 0;
+    const { channel } = this.#options;
+    const connection = new SfuConnection({
+      configuration: this.#configuration(),
+      keeper: this.#keeper,
+      tracks: this.#tracks,
+      offer: async ({ sdp, tracks }) => {
+        const answer = await channel.command("group_offer", { generation, sdp, tracks });
+        return answer?.type === "group_answer" ? answer.sdp : "";
+      },
+    });
+    this.#connections.set(way, connection);
+    connection.on("opened", ({ participant, source }) => {
+      if (source === "microphone") this.#there(participant, way, "sound");
+      else if (source === "camera") this.#there(participant, way, "picture");
+    });
+    connection.on("state", (state) => {
+      if (state === "connected") this.#again = AGAIN.first;
+      if (state === "connected") this.#silent = 0;
+      this.#tellStates();
+      this.#wish();
+    });
+    connection.on("silent", () => this.#hearsNothing(way, generation));
+    connection.on("dead", () => {
+      if (way === this.#present?.way) this.#later();
+      else this.#drop(way);
+    });
+    this.#step((now) => this.#moves.go(way, now));
+  }
+
+  /** @param {number} way @param {number} generation */
+  #hearsNothing(way, generation) {
+    if (way !== this.#present?.way) {
+      this.#drop(way);
+      return;
+    }
+    this.#silent += 1;
+    // If the forwarder is gone there is a new generation soon.
+    this.#options.channel.command("group_failed", { generation }).catch(() => {});
+    if (this.#silent >= HOPELESS) this.#later();
+    else if (this.#silent > 1) this.#connection?.restartIce();
+  }
+
+  /** Another connection in place of the present one, of the same generation. */
+  #later() {
+    clearTimeout(this.#againTimer);
+    this.#againTimer = setTimeout(() => {
+      const { media, you } = this.#room ?? {};
+      const wanted = media?.mode === "sfu" && media.generation === this.#present?.generation
+        && (you === "admitted" || you === "in_call");
+      if (!wanted || this.#closed) return;
+      const former = this.#present?.way;
+      this.#begin();
+      // Nothing comes over it, or it was refused: not worth keeping.
+      if (former !== undefined) this.#drop(former);
+    }, this.#again);
+    this.#again = Math.min(AGAIN.longest, this.#again * 2);
+  }
+
+  /** @param {number} way */
+  #drop(way) {
+    this.#connections.get(way)?.close();
+    this.#connections.delete(way);
+    this.#step((now) => this.#moves.broken(way, now));
+  }
+
+  #end() {
+    clearTimeout(this.#againTimer);
+    clearTimeout(this.#wishTimer);
+    this.#present = null;
+    this.#sources = [];
+    for (const way of [...this.#connections.keys()]) this.#drop(way);
+  }
+
+  /** @returns {RTCConfiguration} */
+  #configuration() {
+    const { iceServers, iceTransportPolicy } = this.#options;
+    return { iceServers: iceServers.current, iceTransportPolicy };
+  }
+
+  /** @param {import("./protocol.js").GroupSourcesMessage} message */
+  #told({ generation, sources }) {
+    if (generation !== this.#present?.generation) return;
+    this.#sources = sources.filter(({ participant }) => participant !== this.#options.self);
+    this.#arrange();
+  }
+
+  /** What is received, and who can be shown by it. */
+  #arrange() {
+    const connection = this.#connection;
+    if (!connection || !this.#present) return;
+    const order = this.#tiles.map(({ participant }) => participant);
+    const hidden = new Set(this.#tiles.filter(({ width }) => width === 0).map(({ participant }) => participant));
+    const present = this.#sources.filter(({ participant }) => this.#states.has(participant));
+    connection.receive(wantedOf(present, order, hidden));
+    for (const { participant, source } of present) {
+      if (source === "microphone" || source === "camera") this.#there(participant, this.#present.way, "tracks");
+    }
+    for (const id of this.#states.keys()) {
+      if (this.#moves.viaOf(id) === this.#present.way) this.#showPerson(id);
+      this.#showScreen(id);
+    }
+    this.#tellStates();
+  }
+
+  /** @param {string} participant @param {number} way @param {"tracks" | "sound" | "picture"} what */
+  #there(participant, way, what) {
+    this.#step((now) => this.#moves.there(participant, way, what, now));
+  }
+
+  /** @param {(now: number) => void} step of the moves, after which their timer is set anew */
+  #step(step) {
+    if (this.#closed) return;
+    step(performance.now());
+    clearTimeout(this.#movesTimer);
+    const now = performance.now();
+    const due = this.#moves.nextTimeout(now);
+    if (due === null) return;
+    this.#movesTimer = setTimeout(() => this.#step((at) => this.#moves.handleTimer(at)), due - now);
+  }
+
+  /** @param {import("./moves.js").MoveOutput} output */
+  #handleMove(output) {
+    const { peers } = this.#options;
+    switch (output.type) {
+      case "show": {
+        const { participant, way } = output;
+        if (way === "p2p") {
+          const stream = this.#direct.get(participant);
+          this.#streams.delete(participant);
+          if (stream) this.emit("stream", { participant, stream });
+          this.#states.set(participant, "connected");
+          this.emit("connection", { participant, state: "connected" });
+        } else {
+          this.#showPerson(participant);
+          this.emit("path", participant);
+          peers.mediaFlows();
+        }
+        this.#tellStates();
+        return;
+      }
+      case "tell":
+        peers.send(output.participant, { moved: output.moved });
+        return;
+      case "rest":
+        this.#direct.delete(output.participant);
+        this.connected.delete(output.participant);
+        peers.rest(output.participant);
+        return;
+      case "close":
+        if (output.way === this.#present?.way) this.#end();
+        else this.#drop(output.way);
+        return;
+    }
+  }
+
+  /** @param {string} participant */
+  #showPerson(participant) {
+    const tracks = this.#connection?.tracksOf(participant, ["microphone", "camera"]) ?? [];
+    const stream = this.#renew(participant, tracks);
+    if (stream) this.emit("stream", { participant, stream });
+  }
+
+  /** @param {string} participant */
+  #showScreen(participant) {
+    const name = `${participant} screen`;
+    const tracks = this.#connection?.tracksOf(participant, ["screen", "screen_audio"]) ?? [];
+    const picture = tracks.some(({ kind }) => kind === "video");
+    if (!picture && this.#streams.delete(name)) this.emit("screen", { participant, stream: null });
+    const stream = picture ? this.#renew(name, tracks) : null;
+    if (stream) this.emit("screen", { participant, stream });
+  }
+
+  /**
+   * @param {string} name
+   * @param {readonly MediaStreamTrack[]} tracks
+   * @returns {MediaStream | null} null: nothing has changed
+   */
+  #renew(name, tracks) {
+    const known = this.#streams.get(name)?.getTracks() ?? [];
+    const same = known.length === tracks.length && tracks.every((track) => known.includes(track));
+    if (tracks.length === 0 || same) return null;
+    const stream = new MediaStream([...tracks]);
+    this.#streams.set(name, stream);
+    return stream;
+  }
+
+  #tellStates() {
+    const here = new Set(this.#sources.map(({ participant }) => participant));
+    const own = this.#connection?.state;
+    for (const [participant, before] of this.#states) {
+      const via = this.#moves.viaOf(participant);
+      if (via === "p2p" || (via === null && this.#room?.media.mode === "p2p")) continue;
+      const state = typeof via === "number" && via !== this.#present?.way ? "connected"
+        : own === "disconnected" || own === "failed" ? own
+          : own === "connected" && here.has(participant) ? "connected" : "connecting";
+      if (state === before) continue;
+      this.#states.set(participant, state);
+      this.emit("connection", { participant, state });
+    }
+  }
+
+  /** @param {string} participant who is not in any more */
+  #forget(participant) {
+    this.#states.delete(participant);
+    this.#qualities.delete(participant);
+    this.#streams.delete(participant);
+    this.#direct.delete(participant);
+    this.connected.delete(participant);
+    if (this.#streams.delete(`${participant} screen`)) this.emit("screen", { participant, stream: null });
+    this.#keys.gone(participant);
+    this.#armKeys();
+  }
+
+  /** @param {Source} source @param {MediaStreamTrack | null} track */
+  #put(source, track) {
+    this.#tracks[source] = track;
+    for (const connection of this.#connections.values()) {
+      connection.replaceTrack(source, track).catch((error) => reportError(error));
+    }
+  }
+
+  #wish() {
+    if (this.#wishTimer !== undefined) return;
+    this.#wishTimer = setTimeout(() => {
+      this.#wishTimer = undefined;
+      const { generation } = this.#present ?? {};
+      if (generation === undefined || this.#connection?.state !== "connected") return;
+      if (sameTiles(this.#tiles, this.#wished)) return;
+      this.#wished = this.#tiles;
+      this.#options.channel.command("group_want", { generation, tiles: [...this.#tiles] }).catch(() => {
+        // Of a way that is over; or said again with the next change.
+        this.#wished = [];
+      });
+    }, WISH_PAUSE);
+  }
+
+  async #lookAtQuality() {
+    const connection = this.#connection;
+    if (!connection) return;
+    /** @type {Map<string, Quality>} */
+    const found = new Map();
+    for (const { of, lost, received, frozen } of await connection.quality()) {
+      const loss = lost / Math.max(1, lost + received);
+      const quality = loss > 0.1 || frozen > 800 ? "bad" : loss > 0.03 || frozen > 250 ? "weak" : "good";
+      const so = found.get(of.participant);
+      if (!so || so === "good" || quality === "bad") found.set(of.participant, quality);
+    }
+    for (const [participant, quality] of found) {
+      if (this.#closed || this.#qualities.get(participant) === quality) continue;
+      this.#qualities.set(participant, quality);
+      this.emit("quality", { participant, quality });
+    }
+  }
+
+  /** @param {string} participant to whom sealed messages can be sent */
+  #opened(participant) {
+    this.#keys.opened(participant, performance.now());
+    this.#armKeys();
+  }
+
+  /** @param {string} from @param {import("./content.js").FrameKey} content */
+  #received(from, { epoch, key }) {
+    const raw = key === undefined ? undefined : fromBase64url(key);
+    if (raw === null) return;
+    this.#keys.received(from, raw ? { epoch, key: raw } : { epoch });
+    this.#armKeys();
+  }
+
+  /** @param {import("./groupkeys.js").KeyOutput} output */
+  #handleKey(output) {
+    switch (output.type) {
+      case "tell": {
+        const { epoch, key } = output.content;
+        this.#options.peers.send(output.to, { key: key ? { epoch, key: toBase64url(key) } : { epoch } });
+        return;
+      }
+      case "seal":
+        this.#keeper.seal(output.epoch, output.key);
+        return;
+      case "open":
+        this.#keeper.open(output.from, output.epoch, output.key);
+        return;
+      case "forget":
+        this.#keeper.forget(output.from);
+        return;
+    }
+  }
+
+  #armKeys() {
+    clearTimeout(this.#keysTimer);
+    const due = this.#keys.nextTimeout();
+    if (due === null || this.#closed) return;
+    this.#keysTimer = setTimeout(() => {
+      this.#keys.handleTimer(performance.now());
+      this.#armKeys();
+    }, Math.max(0, due - performance.now()));
+  }
+}
