@@ -47,6 +47,9 @@ class Owner(Protocol):
     def connected(self, now: float) -> None:
         """DTLS is done: media may flow."""
 
+    def deadline_moved(self) -> None:
+        """`deadline` is another now."""
+
     def ended(self, why: str, now: float) -> None:
         """The connection has ended by itself; `why` as in `sfu.control.Gone`."""
 
@@ -83,7 +86,11 @@ class Connection:
 
     @property
     def is_connected(self) -> bool:
-        return self._srtp is not None and not self._end
+        return self._srtp is not None
+
+    @property
+    def is_over(self) -> bool:
+        return self._end
 
     # What the core sends
 
@@ -129,7 +136,7 @@ class Connection:
             self._path = path
 
     def receive_dtls(self, path: Path, length: int, now: float) -> None:
-        before = self._dtls.state
+        before, deadline = self._dtls.state, self._dtls.deadline
         if not self._dtls.receive(bytes(self._inbox.view[:length]), now):
             self._shop.counters.drop("dtls_beyond_bounds")
             return
@@ -148,6 +155,8 @@ class Connection:
                 self._finish("wrong_certificate" if wrong else "never_connected", now)
             case DtlsState.CLOSED:
                 self._finish("closed", now)
+        if self._dtls.deadline != deadline:
+            self._owner.deadline_moved()
 
     def receive_media(self, path: Path, length: int, now: float) -> None:
         """One SRTP or SRTCP packet in the inbox."""

@@ -196,7 +196,12 @@ class NodeLoad(Struct, frozen=True, tag_field="type", tag="load"):
     draining: bool
 
 
-Event = Sources | Speakers | Gone | NodeLoad
+class Restarted(Struct, frozen=True, tag_field="type", tag="restarted"):
+    """The node's process has ended, and every room of it with all connections. The next one begins
+    empty: whoever was here must come again, here or elsewhere, with a higher generation."""
+
+
+Event = Sources | Speakers | Gone | NodeLoad | Restarted
 
 encode = msgspec.json.Encoder().encode
 _REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)

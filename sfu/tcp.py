@@ -22,7 +22,10 @@ _BACKLOG: Final = 128
 
 
 class TcpListener:
-    """Accepts streams on a listening socket; a stream more than the bounds is closed at once."""
+    """Accepts streams on a listening socket; a stream more than the bounds is closed at once.
+
+    `settle` is called after whatever a stream's data may have led to.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class TcpListener:
         counters: TransportCounters,
         monotonic: Callable[[], float],
         *,
+        settle: Callable[[], None],
         streams: int,
         streams_per_address: int,
     ) -> None:
@@ -40,6 +44,7 @@ class TcpListener:
         self.inbox = inbox
         self.counters = counters
         self.monotonic = monotonic
+        self.settle = settle
         self._bound = streams
         self._bound_per_address = streams_per_address
         self._server: asyncio.Server | None = None
@@ -50,6 +55,9 @@ class TcpListener:
         self._server = await asyncio.get_running_loop().create_server(
             lambda: TcpStream(self), sock=self.sock, backlog=_BACKLOG
         )
+
+    def __len__(self) -> int:
+        return len(self._streams)
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -122,6 +130,12 @@ class TcpStream(asyncio.Protocol):
         return False
 
     def data_received(self, data: bytes) -> None:
+        try:
+            self._receive(data)
+        finally:
+            self._listener.settle()
+
+    def _receive(self, data: bytes) -> None:
         listener, path = self._listener, self._path
         assert path is not None
         counters, inbox = listener.counters, listener.inbox

@@ -1,0 +1,245 @@
+"""A node in a process of its own, started anew when it ends.
+
+Its sockets are bound here, so that the next process takes up the same port. Settings and requests
+go through the child's standard input, results, events and numbers come back through its standard
+output (`sfu.pipe`). It ends by itself when its input does, at the latest when this process ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from sfu.config import ConfigError, NodeConfig
+from sfu.control import Code, Drain, Event, Refused, Request, Restarted, Result
+from sfu.listening import BoundSockets, bind_sockets
+from sfu.metrics import NodeCollector, Stats
+from sfu.pipe import LINE_LIMIT, Ask, Begin, Happened, Ready, Report, Told, from_node, line_of
+
+_START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 2.0
+_BACKOFF: Final = (0.1, 5.0)  # seconds before the first and, at most, every further restart
+_MAX_PENDING: Final = 512  # requests under way; one more is refused `sfu_unavailable`
+
+
+class SfuProcess:
+    """A forwarder of one process.
+
+        async with SfuProcess(config, on_event, registry) as sfu:
+            result = await sfu.handle(request)
+
+    `on_event` is called from the event loop with what the node tells, and with `Restarted` when its
+    process has ended with everything in it. Starting raises `sfu.config.ConfigError`.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        on_event: Callable[[Event], None],
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        self._config = config
+        self._on_event = on_event
+        self._registry = registry
+        self._collector = NodeCollector(self.stats)
+        self._sockets: BoundSockets | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+        self._pending: dict[int, asyncio.Future[Result]] = {}
+        self._number = 0
+        self._draining = False
+        self._stats = Stats()
+        self._before = Stats()
+
+    async def __aenter__(self) -> SfuProcess:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, also where the kernel chose it."""
+        assert self._sockets is not None, "the forwarder has not been started"
+        return self._sockets.port
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number while it runs."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether a new room would be taken now."""
+        return self._up.is_set() and not self._draining
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def stats(self) -> Stats:
+        """Numbers at most a second old; totals are of all processes there were."""
+        found = Stats(restarts=self._before.restarts)
+        for part in (self._before, self._stats):
+            found.add_totals(part)
+        found.rooms, found.participants = self._stats.rooms, self._stats.participants
+        found.streams, found.draining = self._stats.streams, self._draining
+        return found
+
+    async def start(self) -> None:
+        """Bind, start the process, and return when it serves."""
+        self._config.validate()
+        self._sockets = bind_sockets(self._config)
+        self._keeping = asyncio.create_task(self._keep())
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await self._up.wait()
+        except TimeoutError:
+            await self.stop()
+            raise ConfigError("the forwarder did not start; its errors are in the log") from None
+        except BaseException:
+            await self.stop()
+            raise
+        if self._registry is not None:
+            self._registry.register(self._collector)
+
+    async def handle(self, request: Request) -> Result:
+        """Have a request carried out. Without an answer in time it is `sfu_unavailable`; asking
+        again does no harm then."""
+        if isinstance(request, Drain):
+            self._draining = True
+        if not self._up.is_set() or len(self._pending) >= _MAX_PENDING:
+            return _unavailable()
+        self._number += 1
+        number = self._number
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._pending[number] = answer
+        try:
+            self._send(line_of(Ask(number, request)))
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await answer
+        except TimeoutError:
+            return _unavailable()
+        finally:
+            del self._pending[number]
+
+    async def stop(self) -> None:
+        """End the process and close the sockets; does nothing the second time."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+            self._keeping = None
+            await self._end()
+            if self._registry is not None:
+                with contextlib.suppress(KeyError):
+                    self._registry.unregister(self._collector)
+        if self._sockets is not None:
+            self._sockets.close()
+
+    async def _keep(self) -> None:
+        """Run the process, again and again, with growing pauses while it fails early."""
+        loop = asyncio.get_running_loop()
+        pause = _BACKOFF[0]
+        while True:
+            started = loop.time()
+            # Too many processes or descriptors, or a pipe that broke: it may pass.
+            with contextlib.suppress(OSError, msgspec.MsgspecError):
+                await self._run()
+            await self._end()
+            self._lost()
+            pause = _BACKOFF[0] if loop.time() - started > _BACKOFF[1] else pause * 2
+            await asyncio.sleep(min(pause, _BACKOFF[1]))
+
+    async def _run(self) -> None:
+        """Start the child and read what it says until it ends."""
+        assert self._sockets is not None
+        udp = tuple(sock.fileno() for sock in self._sockets.udp)
+        tcp = tuple(sock.fileno() for sock in self._sockets.tcp)
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "sfu.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=(*udp, *tcp),
+            limit=LINE_LIMIT,
+            env={**os.environ, "PYTHONPATH": _python_path()},
+        )
+        self._send(line_of(Begin(self._config, self._sockets.port, udp, tcp)))
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            self._hear(line)
+
+    def _hear(self, line: bytes) -> None:
+        match from_node(line):
+            case Ready():
+                if self._draining:
+                    self._send(line_of(Ask(0, Drain())))
+                self._up.set()
+            case Told(number, result):
+                answer = self._pending.get(number)
+                if answer is not None and not answer.done():
+                    answer.set_result(result)
+            case Happened(event):
+                self._on_event(event)
+            case Report(stats):
+                self._stats = stats
+
+    def _lost(self) -> None:
+        """The process has ended, and every room with it."""
+        for answer in self._pending.values():
+            if not answer.done():
+                answer.set_result(_unavailable())
+        self._before.add_totals(self._stats)
+        self._before.restarts += 1
+        self._stats = Stats()
+        if self._up.is_set():
+            self._up.clear()
+            self._on_event(Restarted())
+
+    def _send(self, line: bytes) -> None:
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(line)
+
+    async def _end(self) -> None:
+        """The child ends by itself when its input ends; it is killed if it does not."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def _unavailable() -> Refused:
+    return Refused(Code.SFU_UNAVAILABLE, "", "the forwarder does not answer", retry_after=1)
+
+
+def _python_path() -> str:
+    """So that the child finds this package where the parent found it."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))
