@@ -154,9 +154,9 @@ export class Group extends Emitter {
     return typeof this.#moves.viaOf(participant) === "number";
   }
 
-  /** Whether a connection to a forwarder exists. */
-  get active() {
-    return this.#present !== null;
+  /** Whether our screen is sent. */
+  get sharing() {
+    return this.#tracks.screen !== null;
   }
 
   /** @param {RoomView} room */
@@ -179,8 +179,7 @@ export class Group extends Emitter {
     if (!inside) this.#end();
     else if (room.media.mode === "sfu" && room.media.generation !== this.#present?.generation) {
       this.#begin();
-    }
-    else if (room.media.mode === "p2p" && this.#moves.target !== "p2p") {
+    } else if (room.media.mode === "p2p" && this.#moves.target !== "p2p") {
       this.#step((now) => this.#moves.go("p2p", now));
     }
     this.#arrange();
@@ -350,6 +349,7 @@ export class Group extends Emitter {
     clearTimeout(this.#wishTimer);
     this.#present = null;
     this.#sources = [];
+    this.emit("speakers", []);
     for (const way of [...this.#connections.keys()]) this.#drop(way);
   }
 

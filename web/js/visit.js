@@ -4,9 +4,11 @@
  * connections and the devices, and turns all they say into events for the page's state.
  */
 import { ApiError, askIceServers, askLink } from "./api.js";
+import { toBase64url } from "./bytes.js";
 import { createChannel } from "./channel.js";
 import { DeviceSet } from "./devices.js";
 import { IceServers } from "./iceservers.js";
+import { makeLink } from "./link.js";
 import { createPeers } from "./peer.js";
 import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
 
@@ -17,6 +19,7 @@ import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
  * @typedef {import("./channel.js").Channel} Channel
  * @typedef {import("./channel.js").ChannelError} ChannelError
  * @typedef {import("./peer.js").Peers} Peers
+ * @typedef {import("./group.js").Group} Group
  *
  * @typedef {object} VisitOptions
  * @property {"join" | "host"} page
@@ -44,12 +47,19 @@ const INSIDE = new Set(["admitted", "in_call"]);
 const STALLING = new Set(["store_unavailable", "internal", "going_away", "slow_down"]);
 
 export class Visit {
-  /** Remote streams by participant; not part of the state, for they are no values. @type {Map<string, MediaStream>} */
+  /**
+   * Remote streams by participant, and by participant and " screen"; not part of the state, for they are no
+   * values. @type {Map<string, MediaStream>}
+   */
   streams = new Map();
   /** @type {Channel | null} */
   #channel = null;
   /** @type {Peers | null} */
   #peers = null;
+  /** Loaded when the call first becomes a group. @type {Promise<Group | null> | null} */
+  #groupComing = null;
+  /** @type {Group | null} */
+  #group = null;
   #iceServers;
   /** @type {RTCCertificate | undefined} */
   #certificate;
@@ -64,6 +74,14 @@ export class Visit {
   quiet = null;
   #loud = () => {};
 
+  /** @type {import("./protocol.js").RoomView | null} */
+  #room = null;
+  #self = "";
+  /** @type {RTCIceTransportPolicy} */
+  #policy = "all";
+  /** @type {readonly import("./protocol.js").Tile[]} */
+  #tiles = [];
+
   /** @param {VisitOptions} options */
   constructor(options) {
     this.options = options;
@@ -77,7 +95,10 @@ export class Visit {
       this.remember(this.devices.choice);
       this.#tellMedia();
     });
-    this.devices.on("track", (kind, track) => void this.#peers?.replaceTrack(kind, track));
+    this.devices.on("track", (kind, track) => {
+      void this.#peers?.replaceTrack(kind, track);
+      this.#group?.replaceTrack(kind, track);
+    });
     this.remember({});
   }
 
@@ -157,6 +178,7 @@ export class Visit {
       instance: randomName(),
       ...(this.options.page === "join" ? { name: this.memory.name } : {}),
       ...(reopen ? { reopen: true } : {}),
+      groups: canSealFrames(),
     });
     this.#channel = channel;
     channel.on("state", (state) => dispatch({ type: "channel", channel: state }));
@@ -170,7 +192,9 @@ export class Visit {
       if (INSIDE.has(room.you)) this.#iceServers.want();
       else this.#iceServers.stop();
       this.#peers?.updateRoom(room);
+      this.#updateGroup(channel, room);
     });
+    channel.on("mute", () => dispatch({ type: "mute_asked" }));
     channel.on("bye", ({ reason }) => {
       if (reason === "going_away") return;
       this.#finish();
@@ -210,6 +234,7 @@ export class Visit {
       dispatch({ type: "bad_name" });
     } else if (!error.fatal) {
       if (STALLING.has(error.code)) dispatch({ type: "stalled" });
+      else if (error.code === "group_unsupported") dispatch({ type: "unsupported" });
     } else if (error.code === "token_not_open_yet") {
       this.#finish(false);
       this.#waitFor(error.opens_at ?? Date.now(), 0);
@@ -226,6 +251,8 @@ export class Visit {
    */
   #makePeers(channel, welcome) {
     const { dispatch, link, onstream } = this.options;
+    this.#self = welcome.participant;
+    this.#policy = welcome.ice_transport_policy;
     const peers = createPeers({
       channel,
       self: { participant: welcome.participant, role: welcome.role },
@@ -234,17 +261,26 @@ export class Visit {
       iceServers: this.#iceServers,
       iceTransportPolicy: welcome.ice_transport_policy,
       ...(this.#certificate === undefined ? {} : { certificate: this.#certificate }),
+      groups: canSealFrames(),
     });
     peers.on("track", ({ participant, stream }) => {
+      if (this.#group) {
+        // Shown when something comes over it.
+        this.#group.direct(participant, stream);
+        return;
+      }
       this.streams.set(participant, stream);
       onstream();
     });
     peers.on("connection", (event) => {
       if (event.state === "connected") this.#loud();
       if (event.state === "closed") this.streams.delete(event.participant);
+      else if (this.#group?.carries(event.participant)) return;
       dispatch({ type: "peer_connection", ...event });
     });
-    peers.on("path", (event) => dispatch({ type: "peer_path", ...event }));
+    peers.on("path", (event) => {
+      if (!this.#group?.carries(event.participant)) dispatch({ type: "peer_path", ...event });
+    });
     peers.on("media", (event) => dispatch({ type: "peer_media", ...event }));
     peers.on("security", (event) => dispatch({ type: "peer_security", ...event }));
     peers.on("refused", (event) => dispatch({ type: "peer_refused", ...event }));
@@ -255,8 +291,88 @@ export class Visit {
   }
 
   /**
+   * @param {Channel} channel
+   * @param {import("./protocol.js").RoomView} room
+   */
+  #updateGroup(channel, room) {
+    this.#room = room;
+    if (this.#group) {
+      this.#group.updateRoom(room);
+    } else if (room.media.mode === "sfu" && this.#peers) {
+      this.#groupComing ??= this.#makeGroup(channel, this.#peers).catch((error) => {
+        // The server was away in this moment: tried again with the next view of the room.
+        reportError(error);
+        this.#groupComing = null;
+        return null;
+      });
+    }
+  }
+
+  /**
+   * @param {Channel} channel
+   * @param {Peers} peers
+   * @returns {Promise<Group | null>}
+   */
+  async #makeGroup(channel, peers) {
+    const { Group } = await import("./group.js");
+    if (this.#peers !== peers || !this.#room) return null;
+    const { dispatch, link, onstream } = this.options;
+    const group = new Group({
+      channel, peers,
+      self: this.#self,
+      room: link.room,
+      iceServers: this.#iceServers,
+      iceTransportPolicy: this.#policy,
+      stream: this.devices.stream,
+    });
+    /** @param {string} name @param {MediaStream | null} stream */
+    const show = (name, stream) => {
+      if (stream) this.streams.set(name, stream);
+      else this.streams.delete(name);
+      onstream();
+    };
+    group.on("stream", ({ participant, stream }) => show(participant, stream));
+    group.on("screen", ({ participant, stream }) => {
+      show(`${participant} screen`, stream);
+      dispatch({ type: "peer_screen", participant, screen: stream !== null });
+    });
+    group.on("connection", (event) => dispatch({ type: "peer_connection", ...event }));
+    group.on("path", (participant) => dispatch({ type: "peer_path", participant, path: "sfu" }));
+    group.on("speakers", (speaking) => dispatch({ type: "peer_speakers", speaking }));
+    group.on("quality", (event) => dispatch({ type: "peer_quality", ...event }));
+    group.on("sharing", (sharing) => dispatch({ type: "sharing", sharing }));
+    this.#group = group;
+    group.show(this.#tiles);
+    group.updateRoom(this.#room);
+    return group;
+  }
+
+  /** @param {readonly import("./protocol.js").Tile[]} tiles how large everything is shown */
+  show(tiles) {
+    this.#tiles = tiles;
+    this.#group?.show(tiles);
+  }
+
+  /** Sends a screen, or stops it. */
+  async share() {
+    if (this.#group?.sharing) this.#group.unshare();
+    else await this.#group?.share();
+  }
+
+  /** @returns {Promise<string>} a link for a guest, or "" */
+  async inviteGuest() {
+    const { token = "" } = await this.#channel?.command("invite_guest").then(
+      (answer) => (answer?.type === "guest_link" ? answer : {}), () => ({}),
+    ) ?? {};
+    const secret = this.options.link.secret;
+    if (token === "") return "";
+    const base = `${location.origin}/join`;
+    return secret === null ? `${base}#${token}` : makeLink(base, token, toBase64url(secret));
+  }
+
+  /**
    * Asks the server for something a host may do.
-   * @param {"admit" | "decline" | "back_to_waiting" | "remove" | "lock" | "end"} type
+   * @param {"admit" | "decline" | "back_to_waiting" | "remove" | "lock" | "end" | "ask_mute"} type
    * @param {{participant?: string, locked?: boolean}} [fields]
    * @returns {Promise<string>} "" or the code of the refusal
    */
@@ -303,6 +419,10 @@ export class Visit {
   }
 
   #release() {
+    this.#group?.close();
+    this.#group = null;
+    this.#groupComing = null;
+    this.#room = null;
     this.#peers?.close();
     this.#peers = null;
     for (const stream of this.streams.values()) {
@@ -326,6 +446,11 @@ export class Visit {
       this.#certificate = undefined;
     }
   }
+}
+
+/** Without it a browser cannot take part in a group: what a forwarder passes on must be sealed. */
+function canSealFrames() {
+  return "RTCRtpScriptTransform" in globalThis;
 }
 
 /** @param {number} ms */

@@ -199,6 +199,7 @@ function absorbRoom(state, room) {
     ...state,
     room,
     call: peopleOf(state.call, room, state.self),
+    unsupported: state.unsupported && room.you === "waiting",
     movedBack: room.you === "waiting" && (state.movedBack || thrownOut),
   };
 }
