@@ -83,7 +83,8 @@ class SendTrack:
 class ReceiveTrack:
     """A section on which the page receives one source of another participant.
 
-    `ssrc` and `rtx_ssrc` are ours, as the answer announces them. `extensions` holds only what was
+    `ssrc` and `rtx_ssrc` are ours, as the answer announces them; none is ever used again in the
+    life of a connection, for numbers begin anew with each. `extensions` holds only what was
     negotiated for this section. The first codec of the same name and clock as the publisher's is
     used; with none the section stays silent.
     """
@@ -143,7 +144,9 @@ class Transport(Protocol):
     def send_rtp(self, length: int) -> None:
         """Protect and send the plain RTP packet in the first `length` bytes of the shared buffer.
 
-        The buffer's contents are lost by it: the core writes every packet anew.
+        The buffer's contents are lost by it: the core writes every packet anew. No number of an
+        SSRC comes twice, but they may come out of order by up to 1023: SRTP's replay window for
+        sending must be larger than that.
         """
 
     def send_rtcp(self, packet: bytes) -> None:

@@ -1,0 +1,24 @@
+"""A subscriber's way down: transport-wide sequence numbers and what was sent under them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+SENT_RING = 4096
+"""Packets whose send time is remembered; feedback on older ones is not used."""
+
+
+class Downlink:
+    """Numbers every packet for transport-wide congestion control, over all tracks.
+
+    `times[n % SENT_RING]` and `sizes[…]` are those of the packet with number n.
+    """
+
+    __slots__ = ("next_number", "send", "send_rtcp", "sizes", "times")
+
+    def __init__(self, send: Callable[[int], None], send_rtcp: Callable[[bytes], None]) -> None:
+        self.send = send
+        self.send_rtcp = send_rtcp
+        self.next_number = 1 << 16
+        self.times = [0.0] * SENT_RING
+        self.sizes = [0] * SENT_RING
