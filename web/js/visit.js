@@ -5,7 +5,9 @@
  */
 import { ApiError, askIceServers, askLink } from "./api.js";
 import { toBase64url } from "./bytes.js";
+import { peopleOf } from "./callstate.js";
 import { createChannel } from "./channel.js";
+import { ChatGate } from "./chatgate.js";
 import { DeviceSet } from "./devices.js";
 import { IceServers } from "./iceservers.js";
 import { makeLink } from "./link.js";
@@ -52,6 +54,12 @@ export class Visit {
    * values. @type {Map<string, MediaStream>}
    */
   streams = new Map();
+  /** Chat and files, of which most is loaded later. */
+  chat = new ChatGate(() => ({
+    secret: this.memory.secret,
+    memory: { files: this.memory.files, live: this.memory.live },
+    remember: (memory) => this.remember(memory),
+  }));
   /** @type {Channel | null} */
   #channel = null;
   /** @type {Peers | null} */
@@ -181,8 +189,10 @@ export class Visit {
       groups: canSealFrames(),
     });
     this.#channel = channel;
+    let self = "";
     channel.on("state", (state) => dispatch({ type: "channel", channel: state }));
     channel.on("welcome", (welcome) => {
+      self = welcome.participant;
       dispatch({ type: "welcome", welcome, skew: welcome.server_time - Date.now() });
       this.#peers ??= this.#makePeers(channel, welcome);
     });
@@ -192,6 +202,7 @@ export class Visit {
       if (INSIDE.has(room.you)) this.#iceServers.want();
       else this.#iceServers.stop();
       this.#peers?.updateRoom(room);
+      this.chat.setPeople(peopleOf([], room, self).map(({ id }) => id));
       this.#updateGroup(channel, room);
     });
     channel.on("mute", () => dispatch({ type: "mute_asked" }));
@@ -281,12 +292,13 @@ export class Visit {
     peers.on("path", (event) => {
       if (!this.#group?.carries(event.participant)) dispatch({ type: "peer_path", ...event });
     });
+    peers.on("data", ({ participant, channels }) => this.chat.connected(participant, channels));
     peers.on("media", (event) => dispatch({ type: "peer_media", ...event }));
     peers.on("security", (event) => dispatch({ type: "peer_security", ...event }));
     peers.on("refused", (event) => dispatch({ type: "peer_refused", ...event }));
     this.#peers = peers;
     this.#tellMedia();
-    void peers.prewarm(this.devices.stream);
+    void peers.prewarm(this.devices.stream).then(() => this.chat.loadWhenIdle());
     return peers;
   }
 
@@ -361,11 +373,10 @@ export class Visit {
 
   /** @returns {Promise<string>} a link for a guest, or "" */
   async inviteGuest() {
-    const { token = "" } = await this.#channel?.command("invite_guest").then(
-      (answer) => (answer?.type === "guest_link" ? answer : {}), () => ({}),
-    ) ?? {};
+    const answer = await this.#channel?.command("invite_guest").catch(() => null);
+    if (answer?.type !== "guest_link") return "";
+    const { token } = answer;
     const secret = this.options.link.secret;
-    if (token === "") return "";
     const base = `${location.origin}/join`;
     return secret === null ? `${base}#${token}` : makeLink(base, token, toBase64url(secret));
   }
@@ -419,6 +430,7 @@ export class Visit {
   }
 
   #release() {
+    this.chat.end();
     this.#group?.close();
     this.#group = null;
     this.#groupComing = null;
