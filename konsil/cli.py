@@ -184,7 +184,7 @@ def _provider_add(options: argparse.Namespace, loaded: Settings) -> int:
     added = Providers(directory).add(options.name)
     ring = KeyRing.open(directory)
     print(sign_in_link(ring, added, _public_url(loaded), now=clock.now()))
-    _say("the link signs in for 31 days; konsil provider link makes another")
+    _say("the link signs in once, within 31 days; konsil provider link makes another")
     return 0
 
 

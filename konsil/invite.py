@@ -83,7 +83,7 @@ def sign_in_link(
     now: int,
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> str:
-    """A provider's link to the page that plans consultations; good for 31 days."""
+    """A provider's link to the page that plans consultations; signs in once, within 31 days."""
     claims = invitations.provider_claims(
         provider.id,
         provider.epoch,

@@ -15,28 +15,48 @@ import {
 import { overWords, problemWords } from "../../web/js/problems.js";
 
 const WEB = new URL("../../web/", import.meta.url);
+/** Folders with words that only some pages need; "" for those of all. */
+const FOLDERS = readdirSync(new URL("i18n/", WEB), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map((entry) => `${entry.name}/`);
+const files = Object.fromEntries(
+  ["", ...FOLDERS].flatMap((folder) =>
+    Object.keys(LANGUAGES).map((code) => [
+      `${folder}${code}`,
+      JSON.parse(readFileSync(new URL(`i18n/${folder}${code}.json`, WEB), "utf8")),
+    ]),
+  ),
+);
 const catalogues = Object.fromEntries(
   Object.keys(LANGUAGES).map((code) => [
     code,
-    JSON.parse(readFileSync(new URL(`i18n/${code}.json`, WEB), "utf8")),
+    Object.assign({}, ...["", ...FOLDERS].map((folder) => files[`${folder}${code}`])),
   ]),
 );
 const forms = (entry) => (typeof entry === "string" ? { other: entry } : entry);
 const placeholders = (text) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
 test("there is one catalogue per language and no other", () => {
-  const files = readdirSync(new URL("i18n/", WEB)).sort();
-  assert.deepEqual(
-    files,
-    Object.keys(LANGUAGES)
-      .map((code) => `${code}.json`)
-      .sort(),
-  );
+  for (const folder of ["", ...FOLDERS]) {
+    const names = readdirSync(new URL(`i18n/${folder}`, WEB)).filter((name) => /\./.test(name));
+    assert.deepEqual(
+      names.sort(),
+      Object.keys(LANGUAGES)
+        .map((code) => `${code}.json`)
+        .sort(),
+    );
+  }
 });
 
-for (const [code, catalogue] of Object.entries(catalogues)) {
+test("no key is in two files of a language", () => {
+  const keys = ["", ...FOLDERS].flatMap((folder) => Object.keys(files[`${folder}en`]));
+  assert.equal(new Set(keys).size, keys.length);
+});
+
+for (const [code, catalogue] of Object.entries(files)) {
+  const english = files[code.replace(/\w+$/, "en")];
   test(`${code}: the same keys, in order, none empty`, () => {
-    assert.deepEqual(Object.keys(catalogue), Object.keys(catalogues.en));
+    assert.deepEqual(Object.keys(catalogue), Object.keys(english));
     assert.deepEqual(Object.keys(catalogue), [...Object.keys(catalogue)].sort());
     for (const [key, entry] of Object.entries(catalogue)) {
       for (const text of Object.values(forms(entry))) {
@@ -47,9 +67,8 @@ for (const [code, catalogue] of Object.entries(catalogues)) {
 
   test(`${code}: the same placeholders, and every plural the language's whole numbers need`, () => {
     for (const [key, entry] of Object.entries(catalogue)) {
-      const english = catalogues.en[key];
-      assert.equal(typeof entry, typeof english, key);
-      const expected = placeholders(forms(english).other);
+      assert.equal(typeof entry, typeof english[key], key);
+      const expected = placeholders(forms(english[key]).other);
       for (const [form, text] of Object.entries(forms(entry))) {
         // "One person" may leave the number out; anything else says what English says.
         const found = placeholders(text);
@@ -60,7 +79,7 @@ for (const [code, catalogue] of Object.entries(catalogues)) {
         assert.deepEqual(found, allowed, `${key}.${form}`);
       }
       if (typeof entry !== "string") {
-        const rules = new Intl.PluralRules(code);
+        const rules = new Intl.PluralRules(code.replace(/^.*\//, ""));
         for (let n = 0; n <= 50; n += 1) assert.ok(rules.select(n) in entry, `${key} for ${n}`);
       }
     }

@@ -12,6 +12,7 @@ import {
 } from "../../web/js/hoststate.js";
 import { JOIN, JOIN_START, reduceJoin } from "../../web/js/joinstate.js";
 import { PROVIDER, PROVIDER_START, reduceProvider, refusalOf } from "../../web/js/providerstate.js";
+import { signInWords } from "../../web/js/signinview.js";
 import { createStore } from "../../web/js/store.js";
 
 const LINK = {
@@ -187,8 +188,11 @@ test("an ended room can be opened again by its host", () => {
 });
 
 test("making a consultation", () => {
-  const made = { clientLink: "c", hostLink: "h", startsAt: 1, closesAt: 2 };
-  let state = run(reduceProvider, PROVIDER_START, { type: "create" });
+  const made = { room: "r", note: "", clientLinks: ["c"], hostLink: "h", startsAt: 1, opensAt: 0, closesAt: 2 };
+  const provider = { id: "p", name: "Dr. Seidel" };
+  const home = run(reduceProvider, PROVIDER_START, { type: "signed_in", provider });
+  assert.deepEqual([home.phase, home.provider], ["form", provider]);
+  let state = run(reduceProvider, home, { type: "create" });
   assert.equal(state.phase, "busy");
   assert.equal(
     run(reduceProvider, state, { type: "create" }),
@@ -199,8 +203,41 @@ test("making a consultation", () => {
   assert.equal(run(reduceProvider, state, refusalOf("token_revoked")).phase, "problem");
   state = run(reduceProvider, state, { type: "made", made });
   assert.deepEqual([state.phase, state.made], ["made", made]);
+  assert.equal(
+    run(reduceProvider, state, { type: "refused", code: "not_signed_in" }),
+    state,
+    "links that nobody has copied yet stay",
+  );
   state = run(reduceProvider, state, { type: "another" });
   assert.deepEqual([state.phase, state.made], ["form", null]);
+  // From the list.
+  assert.deepEqual(run(reduceProvider, home, { type: "made", made }).made, made);
+});
+
+test("what belongs to a sign-in goes with it", () => {
+  const list = [{ room: "r" }];
+  const state = run(
+    reduceProvider, PROVIDER_START,
+    { type: "signed_in", provider: { id: "p", name: "Dr. Seidel" } },
+    { type: "list", list, kept: true },
+    { type: "next_link", link: "x" },
+    { type: "refused", code: "signed_out" },
+  );
+  assert.deepEqual(
+    [state.phase, state.problem, state.provider, state.list, state.nextLink],
+    ["problem", "signed_out", null, [], ""],
+  );
+  assert.equal(run(reduceProvider, state, { type: "retry" }).phase, "opening");
+});
+
+test("every refusal of the desk has words", () => {
+  for (const code of [
+    "link_missing", "link_incomplete", "token_invalid", "token_wrong_role", "token_closed",
+    "token_revoked", "already_used", "not_signed_in", "signed_out", "unreachable", "constructor", "",
+  ]) {
+    assert.equal(signInWords(code).length, 3, code);
+  }
+  assert.notEqual(signInWords("already_used")[1], signInWords("token_invalid")[1]);
 });
 
 test("events dispatched by a listener come after the present one", () => {

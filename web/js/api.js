@@ -10,8 +10,14 @@
  * @property {number} closes_at ms since 1970
  * @property {number} server_time ms since 1970
  *
- * @typedef {{room: string, host_token: string, client_token: string, starts_at: number,
- *   opens_at: number, closes_at: number}} Consultation times in ms since 1970
+ * @typedef {{room: string, host_token: string, client_token: string, client_tokens: string[],
+ *   starts_at: number, opens_at: number, closes_at: number}} Consultation times in ms since 1970
+ * @typedef {{starts_at: string, minutes: number, opens_before: number, links: number}} Wish
+ * @typedef {{id: string, name: string}} Provider
+ * @typedef {{provider: Provider | null, ends_at: number | null, server_time: number}} DeskView
+ * @typedef {{name: string, since: number, connected: boolean}} Waiting  since in ms since 1970
+ * @typedef {{open: boolean, host_present: boolean, inside: number, waiting: Waiting[],
+ *   server_time: number}} Queue
  * @typedef {{ice_servers: RTCIceServer[], ttl: number}} IceView  ttl in s
  */
 
@@ -69,17 +75,49 @@ export async function askIceServers(token, secret) {
 }
 
 /**
- * @param {string} token a provider's
- * @param {{starts_at: string, minutes: number}} wish
+ * For a provider who has signed in.
+ * @param {Wish} wish
  * @returns {Promise<Consultation>}
  */
-export async function createConsultation(token, wish) {
-  return /** @type {Consultation} */ (await request("consultations", token, wish));
+export async function createConsultation(wish) {
+  return /** @type {Consultation} */ (await request("consultations", null, wish));
+}
+
+/**
+ * Exchanges a sign-in link for the cookie, which no script can read.
+ * @param {string} token a provider's
+ * @returns {Promise<DeskView>}
+ */
+export async function signIn(token) {
+  return /** @type {DeskView} */ (await request("sign-in", token, {}));
+}
+
+/** @returns {Promise<DeskView>} who is signed in; keeps the sign-in alive */
+export async function askDesk() {
+  return /** @type {DeskView} */ (await request("desk", null));
+}
+
+/** @returns {Promise<{token: string, closes_at: number}>} of another sign-in link */
+export async function askSignInLink() {
+  return /** @type {{token: string, closes_at: number}} */ (await request("sign-in-links", null, {}));
+}
+
+/** @param {boolean} everywhere in every browser */
+export async function signOut(everywhere) {
+  await request("sign-out", null, { everywhere });
+}
+
+/**
+ * @param {string} token a host's
+ * @returns {Promise<Queue>}
+ */
+export async function askQueue(token) {
+  return /** @type {Queue} */ (await request("queue", token));
 }
 
 /**
  * @param {string} path
- * @param {string} token
+ * @param {string | null} token null: the cookie says who asks
  * @param {object} [body]
  * @param {Record<string, string>} [headers]
  * @returns {Promise<unknown>}
@@ -90,7 +128,7 @@ async function request(path, token, body, headers = {}) {
     response = await fetch(`/api/v1/${path}`, {
       method: body === undefined ? "GET" : "POST",
       headers: {
-        Authorization: `Bearer ${token}`,
+        ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { "Content-Type": "application/json" }),
         ...headers,
       },

@@ -1,19 +1,29 @@
 // @ts-check
-/** The form for a new consultation, and the links that come out of it. */
-import { notify } from "./announcer.js";
+/** The form for a new consultation. */
 import { on, View } from "./dom.js";
-import { dayAndTime } from "./i18n.js";
-import { icon } from "./icons.js";
-import { currentLanguage, t } from "./language.js";
+import { t } from "./language.js";
 
 /**
  * @typedef {import("./providerstate.js").ProviderState} ProviderState
  * @typedef {import("./i18n.js").Key} Key
- * @typedef {{startsAt: number | null, minutes: number}} Wish  startsAt in ms since 1970; null is now
+ *
+ * @typedef {object} Wish
+ * @property {number | null} startsAt ms since 1970; null is now
+ * @property {number} minutes
+ * @property {number} opensBefore minutes
+ * @property {number} links
+ * @property {string} note stays in this browser
+ *
+ * @typedef {{least: number, most: number, usual: number}} Bounds
  */
 
-/** Bounds of a consultation, minutes. */
+/** Bounds as the server has them. @type {Readonly<Bounds>} */
 export const MINUTES = Object.freeze({ least: 5, most: 480, usual: 30 });
+/** @type {Readonly<Bounds>} */
+const OPENS_BEFORE = Object.freeze({ least: 0, most: 60, usual: 15 });
+/** @type {Readonly<Bounds>} */
+const LINKS = Object.freeze({ least: 1, most: 8, usual: 1 });
+const NOTE_MOST = 80;
 
 /** @type {Readonly<Record<string, Key>>} */
 const FAULTS = Object.freeze({
@@ -50,22 +60,27 @@ export function createForm(create) {
     oninput: on(choose),
     onfocus: on(choose),
   });
-  const minutes = view.h("input", {
-    type: "number",
-    id: "minutes",
-    "data-testid": "minutes",
-    required: true,
-    inputmode: "numeric",
-    min: MINUTES.least,
-    max: MINUTES.most,
-    step: 5,
-    value: String(MINUTES.usual),
+  const minutes = createNumber(view, "minutes", MINUTES, 5);
+  const opensBefore = createNumber(view, "opens-before", OPENS_BEFORE, 5);
+  const links = createNumber(view, "links", LINKS, 1);
+  const note = view.h("input", {
+    type: "text",
+    id: "note",
+    "data-testid": "note",
+    maxlength: NOTE_MOST,
+    autocomplete: "off",
+    "aria-describedby": "note-hint",
   });
 
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const startsAt = later.checked ? new Date(at.value).getTime() : null;
-    create({ startsAt, minutes: minutes.valueAsNumber });
+    create({
+      startsAt: later.checked ? new Date(at.value).getTime() : null,
+      minutes: minutes.valueAsNumber,
+      opensBefore: opensBefore.valueAsNumber,
+      links: links.valueAsNumber,
+      note: note.value.trim(),
+    });
   };
   return view.part(
     view.h(
@@ -99,11 +114,14 @@ export function createForm(create) {
           ),
         ),
       ),
+      createField(view, minutes, "provider.minutes"),
+      createField(view, note, "provider.note", "provider.note_do"),
       view.h(
-        "div",
-        { class: "field" },
-        view.h("label", { class: "label", for: "minutes" }, () => t("provider.minutes")),
-        minutes,
+        "details",
+        { class: "more" },
+        view.h("summary", {}, () => t("provider.more")),
+        createField(view, opensBefore, "provider.opens_before"),
+        createField(view, links, "provider.links", "provider.links_do"),
       ),
       view.h(
         "p",
@@ -130,6 +148,46 @@ export function createForm(create) {
 }
 
 /**
+ * @param {View<ProviderState>} view
+ * @param {string} id
+ * @param {Bounds} bounds
+ * @param {number} step
+ */
+function createNumber(view, id, { least, most, usual }, step) {
+  return view.h("input", {
+    type: "number",
+    class: "number",
+    id,
+    "data-testid": id,
+    required: true,
+    inputmode: "numeric",
+    min: least,
+    max: most,
+    step,
+    value: String(usual),
+    "aria-describedby": `${id}-hint`,
+  });
+}
+
+/**
+ * @param {View<ProviderState>} view
+ * @param {HTMLInputElement} input
+ * @param {Key} name
+ * @param {Key} [hint]
+ */
+function createField(view, input, name, hint) {
+  return view.h(
+    "div",
+    { class: "field" },
+    view.h("label", { class: "label", for: input.id }, () => t(name)),
+    input,
+    view.h("p", { class: "hint", id: `${input.id}-hint`, hidden: hint === undefined }, () =>
+      hint === undefined ? "" : t(hint),
+    ),
+  );
+}
+
+/**
  * @param {Date} now
  * @returns {string} as an input of type datetime-local wants it, in local time
  */
@@ -138,116 +196,4 @@ export function nextHalfHour(now) {
   at.setMinutes(now.getMinutes() < 30 ? 30 : 60, 0, 0);
   const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
-}
-
-/**
- * @param {() => void} another
- * @returns {import("./dom.js").Part<ProviderState>}
- */
-export function createLinks(another) {
-  /** @type {View<ProviderState>} */
-  const view = new View();
-  return view.part(
-    view.h(
-      "section",
-      { class: "card consultation" },
-      view.h("h1", { tabindex: "-1" }, () => t("provider.made")),
-      view.h("p", {}, (s) =>
-        s.made === null
-          ? ""
-          : t("provider.made_when", {
-              when: dayAndTime(currentLanguage(), s.made.startsAt),
-            }),
-      ),
-      linkBox(
-        view,
-        "client-link",
-        "provider.client_link",
-        "provider.client_link_do",
-        (s) => s.made?.clientLink ?? "",
-      ),
-      linkBox(
-        view,
-        "host-link",
-        "provider.host_link",
-        "provider.host_link_do",
-        (s) => s.made?.hostLink ?? "",
-      ),
-      view.h("p", { class: "hint" }, () => t("provider.keep")),
-      view.h(
-        "div",
-        { class: "row" },
-        view.h(
-          "a",
-          {
-            class: "button primary",
-            target: "_blank",
-            rel: "noopener",
-            "data-testid": "open-room",
-            href: (s) => s.made?.hostLink,
-          },
-          () => t("provider.open_room"),
-        ),
-        view.h(
-          "button",
-          { type: "button", onclick: on(another), "data-testid": "another-button" },
-          () => t("provider.another"),
-        ),
-      ),
-    ),
-  );
-}
-
-/**
- * @param {View<ProviderState>} view
- * @param {string} testid
- * @param {Key} name
- * @param {Key} advice
- * @param {(s: ProviderState) => string} url
- */
-function linkBox(view, testid, name, advice, url) {
-  const text = view.h(
-    "a",
-    {
-      "data-testid": testid,
-      href: url,
-      class: "url",
-      translate: "no",
-      target: "_blank",
-      rel: "noopener",
-    },
-    url,
-  );
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(text.href);
-      notify(t("provider.copied"));
-    } catch {
-      // No clipboard without https or permission: selected, it can be copied by hand.
-      getSelection()?.selectAllChildren(text);
-      notify(t("provider.copy_by_hand"));
-    }
-  };
-  return view.h(
-    "div",
-    { class: "link-box" },
-    view.h("h2", {}, () => t(name)),
-    view.h("p", { class: "hint" }, () => t(advice)),
-    view.h(
-      "div",
-      { class: "link-row" },
-      text,
-      view.h(
-        "button",
-        {
-          type: "button",
-          onclick: on(() => void copy()),
-          "data-testid": `${testid}-copy`,
-          "aria-label": () => t("provider.copy_name", { name: t(name) }),
-        },
-        icon("copy"),
-        () => t("provider.copy"),
-      ),
-    ),
-  );
 }

@@ -19,6 +19,7 @@ function obstacle() {
 }
 
 /**
+ * A sign-in link works once, so it is not remembered.
  * @param {"join" | "host" | "provider"} page
  * @returns {Taken}
  */
@@ -31,9 +32,10 @@ export function takeFragment(page) {
   });
   const hindrance = page === "provider" ? null : obstacle();
   if (hindrance !== null) return { ok: false, code: hindrance };
-  const fragment = location.hash.slice(1) || (recall(`link.${page}`) ?? "");
+  const kept = page === "provider" ? null : recall(`link.${page}`);
+  const fragment = location.hash.slice(1) || (kept ?? "");
   const parsed = parseFragment(fragment);
   if (!parsed.ok) return parsed;
-  keep(`link.${page}`, fragment);
+  if (page !== "provider") keep(`link.${page}`, fragment);
   return { ok: true, fragment, link: parsed.link };
 }

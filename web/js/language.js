@@ -11,6 +11,8 @@ let language = "en";
 let translate = (key) => key;
 /** @type {Map<Language, Promise<import("./i18n.js").Catalogue>>} */
 const catalogues = new Map();
+/** Folder of i18n/ with the further words of this page; "" for none. */
+let folder = "";
 /** @type {Set<() => void>} */
 const listeners = new Set();
 
@@ -28,8 +30,12 @@ export function onLanguage(listener) {
   return () => void listeners.delete(listener);
 }
 
-/** Chooses the language kept for this tab, else the browser's. Nothing is shown before it resolves. */
-export async function startLanguage() {
+/**
+ * Chooses the language kept for this tab, else the browser's. Nothing is shown before it resolves.
+ * @param {string} [more] folder of i18n/ with words that only this page needs
+ */
+export async function startLanguage(more = "") {
+  folder = more;
   const kept = recall("language");
   const chosen = chooseLanguage([...(kept ? [kept] : []), ...navigator.languages]);
   // The page's head has preloaded them all, so that switching needs no network.
@@ -46,12 +52,22 @@ export async function startLanguage() {
  * @returns {Promise<import("./i18n.js").Catalogue>}
  */
 async function fetchCatalogue(code) {
+  const files = [`${code}.json`, ...(folder === "" ? [] : [`${folder}/${code}.json`])];
   try {
-    return await (await fetch(`/static/i18n/${code}.json`)).json();
+    const parts = await Promise.all(files.map(async (file) => (await fetch(`/static/i18n/${file}`)).json()));
+    return Object.assign({}, ...parts);
   } catch (error) {
     catalogues.delete(code);
     throw error;
   }
+}
+
+/**
+ * Words in a language that need not be the page's, for texts that go to somebody else.
+ * @param {Language} code
+ */
+export async function translatorFor(code) {
+  return createTranslate(code, await (catalogues.get(code) ?? fetchCatalogue(code)));
 }
 
 /** @param {Language} chosen */

@@ -14,6 +14,7 @@ import { setTitle } from "./knock.js";
  * @property {(state: S) => string} screenOf name of the screen for a state
  * @property {Readonly<Record<string, () => import("./dom.js").Part<S>>>} screens
  * @property {(state: S) => string} titleOf
+ * @property {string} [words] folder of i18n/ with words that only this page needs
  * @property {(state: S) => boolean} [ticks] whether something on the screen changes with time alone
  * @property {(state: S) => string} [ahead] name of a screen that comes next and may be built already
  * @property {() => Promise<void> | null} [quiet] what the screen waits for, if there is something more
@@ -27,9 +28,10 @@ import { setTitle } from "./knock.js";
  * @returns {Promise<{refresh: () => void}>}
  */
 export async function startPage({
-  store, screenOf, screens, titleOf, ticks = () => false, ahead = () => "", quiet = () => null,
+  store, screenOf, screens, titleOf, words = "", ticks = () => false, ahead = () => "",
+  quiet = () => null,
 }) {
-  await startLanguage();
+  await startLanguage(words);
   const main = /** @type {HTMLElement} */ (document.querySelector("main"));
   document.querySelector(".top")?.append(languageSwitch().element);
   mountAnnouncer(document.body);

@@ -1,84 +1,222 @@
 // @ts-check
-/** /provider, where a provider makes consultations. The links' secret is made here and stays here. */
-import { ApiError, createConsultation } from "./api.js";
+/**
+ * /provider, the provider's desk: signs in, makes consultations, shows who waits. The links' secret is
+ * made here and stays here.
+ */
+import { announce, notify } from "./announcer.js";
+import { ApiError, askDesk, askQueue, askSignInLink, createConsultation, signIn, signOut } from "./api.js";
 import { toBase64url } from "./bytes.js";
-import { createForm, createLinks, MINUTES } from "./consultationview.js";
-import { View } from "./dom.js";
+import { MINUTES } from "./consultationview.js";
 import { takeFragment } from "./fragment.js";
-import { icon } from "./icons.js";
+import { createInvitation } from "./invitationview.js";
+import { callAttention, play, readySound } from "./knock.js";
 import { t } from "./language.js";
-import { makeLink } from "./link.js";
+import { makeLink, parseFragment } from "./link.js";
+import { createDeskHome } from "./officeview.js";
+import { OwnList } from "./ownlist.js";
 import { startPage } from "./page.js";
-import { PROVIDER_START, reduceProvider, refusalOf } from "./providerstate.js";
+import { PROVIDER_START, reduceProvider, refusalOf, waitingInAll } from "./providerstate.js";
+import { createSignedOut, createSigningIn } from "./signinview.js";
 import { createStore } from "./store.js";
 
-/** @typedef {import("./providerstate.js").ProviderState} ProviderState */
+/** @typedef {import("./ownlist.js").Planned} Planned */
 
 /** The link's secret, bytes (protocol section 7). */
 const SECRET_LENGTH = 16;
+/** How often the sign-in is kept alive, ms: well within the hour that it lives unused. */
+const ALIVE = 5 * 60_000;
+/** How often queues are asked for, ms: while the page is looked at, and else. */
+const QUEUES = Object.freeze({ seen: 5000, unseen: 20_000 });
+/** Rooms whose queue is shown at a time. */
+const QUEUES_MOST = 8;
 
 const store = createStore(reduceProvider, PROVIDER_START);
 const parsed = takeFragment("provider");
-if (parsed.ok) {
-  // This one signs in: it does not stay where it could be read over a shoulder or bookmarked.
-  history.replaceState(null, "", location.pathname);
-} else {
-  store.dispatch({ type: "refused", code: parsed.code });
+// This one signs in: it does not stay where it could be read over a shoulder or bookmarked.
+if (location.hash !== "") history.replaceState(null, "", location.pathname);
+/** @type {OwnList | null} */
+let own = null;
+
+/** With the link, or with the cookie of an earlier one. */
+async function open() {
+  try {
+    const desk = parsed.ok ? await enter(parsed.link.token) : await askDesk();
+    if (desk.provider !== null) welcome(desk.provider);
+    else store.dispatch({ type: "refused", code: parsed.ok ? "already_used" : parsed.code });
+  } catch (error) {
+    store.dispatch({ type: "refused", code: error instanceof ApiError ? error.code : "internal" });
+  }
+}
+
+/** @param {string} token */
+async function enter(token) {
+  try {
+    return await signIn(token);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== "already_used") throw error;
+    // The same link opened again where it has signed in already: no reason to send anybody away.
+    return askDesk();
+  }
+}
+
+/** @param {import("./api.js").Provider} provider */
+function welcome(provider) {
+  own = new OwnList(provider.id);
+  store.dispatch({ type: "signed_in", provider });
+  tellList();
+  void showQueues();
+}
+
+function tellList() {
+  if (own !== null) store.dispatch({ type: "list", list: own.list, kept: own.kept });
 }
 
 /** @param {import("./consultationview.js").Wish} wish */
-async function create({ startsAt, minutes }) {
-  if (!parsed.ok) return;
+async function create({ startsAt, minutes, opensBefore, links, note }) {
   const fits = Number.isInteger(minutes) && minutes >= MINUTES.least && minutes <= MINUTES.most;
-  if (!fits || Number.isNaN(startsAt)) {
+  if (!fits || Number.isNaN(startsAt) || !Number.isInteger(opensBefore) || !Number.isInteger(links)) {
     store.dispatch({ type: "failed", code: "bad_request" });
     return;
   }
   store.dispatch({ type: "create" });
   try {
-    const made = await createConsultation(parsed.link.token, {
+    const made = await createConsultation({
       starts_at: startsAt === null ? "now" : new Date(startsAt).toISOString(),
       minutes,
+      opens_before: opensBefore,
+      links,
     });
     const secret = toBase64url(crypto.getRandomValues(new Uint8Array(SECRET_LENGTH)));
-    store.dispatch({
-      type: "made",
-      made: {
-        clientLink: makeLink(`${location.origin}/join`, made.client_token, secret),
-        hostLink: makeLink(`${location.origin}/host`, made.host_token, secret),
-        startsAt: made.starts_at,
-        closesAt: made.closes_at,
-      },
-    });
+    /** @type {Planned} */
+    const planned = {
+      room: made.room,
+      note,
+      hostLink: makeLink(`${location.origin}/host`, made.host_token, secret),
+      clientLinks: made.client_tokens.map((token) => makeLink(`${location.origin}/join`, token, secret)),
+      startsAt: made.starts_at,
+      opensAt: made.opens_at,
+      closesAt: made.closes_at,
+    };
+    own?.save([...own.list, planned]);
+    tellList();
+    store.dispatch({ type: "made", made: planned });
   } catch (error) {
     store.dispatch(refusalOf(error instanceof ApiError ? error.code : "internal"));
   }
 }
 
-/** @returns {import("./dom.js").Part<ProviderState>} */
-function createProblem() {
-  /** @type {View<ProviderState>} */
-  const view = new View();
-  return view.part(
-    view.h(
-      "section",
-      { class: "card message", "data-testid": "error-message", "data-code": (s) => s.problem },
-      icon("lock"),
-      view.h("h1", { tabindex: "-1" }, (s) =>
-        t(s.problem === "link_missing" ? "provider.sign_in" : "provider.bad_link"),
-      ),
-      view.h("p", {}, () => t("provider.sign_in_do")),
-    ),
-  );
+async function makeNextLink() {
+  try {
+    const { token } = await askSignInLink();
+    store.dispatch({ type: "next_link", link: `${location.origin}/provider#${token}` });
+  } catch (error) {
+    store.dispatch(refusalOf(error instanceof ApiError ? error.code : "internal"));
+  }
 }
 
+/** @param {boolean} everywhere */
+async function leave(everywhere) {
+  try {
+    await signOut(everywhere);
+    store.dispatch({ type: "refused", code: "signed_out" });
+  } catch {
+    notify(t("provider.failed"));
+  }
+}
+
+/** @param {Planned} planned */
+function forget(planned) {
+  own?.save(own.list.filter(({ room }) => room !== planned.room));
+  tellList();
+}
+
+/** @param {boolean} kept */
+function keepList(kept) {
+  own?.setKept(kept);
+  tellList();
+}
+
+/** Those whose room is open, or was until a moment ago. */
+function openRooms() {
+  const now = Date.now();
+  return store.state.list
+    .filter(({ opensAt, closesAt }) => opensAt <= now && now < closesAt)
+    .slice(0, QUEUES_MOST);
+}
+
+let asking = false;
+async function showQueues() {
+  if (asking || own === null) return;
+  asking = true;
+  const rooms = openRooms();
+  const answers = await Promise.all(rooms.map(async ({ room, hostLink }) => {
+    const link = parseFragment(new URL(hostLink).hash);
+    try {
+      return [room, link.ok ? await askQueue(link.link.token) : null];
+    } catch {
+      return [room, null];
+    }
+  }));
+  store.dispatch({ type: "queues", queues: Object.fromEntries(answers) });
+  asking = false;
+}
+
+function keepShowing() {
+  setTimeout(() => {
+    const again = openRooms().length > 0 || Object.keys(store.state.queues).length > 0;
+    void (again ? showQueues() : Promise.resolve()).finally(keepShowing);
+  }, document.visibilityState === "visible" ? QUEUES.seen : QUEUES.unseen);
+}
+
+store.subscribe((state, before) => {
+  const known = new Set(waitingInAll(before).map(({ name, since }) => `${since} ${name}`));
+  const first = waitingInAll(state).find(({ name, since }) => !known.has(`${since} ${name}`));
+  if (state.queues === before.queues || first === undefined) return;
+  const words = t("own.waiting", { names: first.name });
+  announce(words);
+  play("knock");
+  callAttention(words);
+});
+
+setInterval(() => {
+  if (own === null || !["form", "busy"].includes(store.state.phase)) return;
+  askDesk().then(
+    ({ provider }) => {
+      if (provider === null) store.dispatch({ type: "refused", code: "not_signed_in" });
+    },
+    // Out of reach for a moment; the next action will tell.
+    () => {},
+  );
+}, ALIVE);
+
+readySound();
 void startPage({
   store,
+  words: "desk",
   screenOf: ({ phase }) => (phase === "busy" ? "form" : phase),
   screens: {
-    form: () => createForm((wish) => void create(wish)),
-    made: () => createLinks(() => store.dispatch({ type: "another" })),
-    problem: createProblem,
+    opening: createSigningIn,
+    form: () =>
+      createDeskHome({
+        create: (wish) => void create(wish),
+        show: (made) => store.dispatch({ type: "made", made }),
+        forget,
+        keepList,
+        makeNextLink: () => void makeNextLink(),
+        signOut: (everywhere) => void leave(everywhere),
+      }),
+    made: () => createInvitation(() => store.dispatch({ type: "another" })),
+    problem: () =>
+      createSignedOut(() => {
+        store.dispatch({ type: "retry" });
+        void open();
+      }),
   },
-  titleOf: () => t("title.provider"),
+  titleOf: (state) => {
+    const count = waitingInAll(state).length;
+    return count > 0 ? `(${count}) ${t("title.provider")}` : t("title.provider");
+  },
+  ticks: ({ phase }) => phase === "form",
 });
+void open();
+keepShowing();

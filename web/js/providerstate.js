@@ -1,39 +1,60 @@
 // @ts-check
 /**
- * Making a consultation: fill in, wait for the answer, hand out the links. Pure.
+ * The provider's desk: signing in, planning a consultation, handing out its links, and the list of what
+ * is planned. Pure.
  *
- * @typedef {"form" | "busy" | "made" | "problem"} ProviderPhase
- * @typedef {{clientLink: string, hostLink: string, startsAt: number, closesAt: number}} Made times in ms since 1970
+ * @typedef {import("./ownlist.js").Planned} Planned
+ * @typedef {import("./api.js").Provider} Provider
+ * @typedef {import("./api.js").Queue} Queue
+ * @typedef {"opening" | "form" | "busy" | "made" | "problem"} ProviderPhase
  *
  * @typedef {object} ProviderState
  * @property {ProviderPhase} phase
+ * @property {Provider | null} provider who is signed in
  * @property {string} fault code of what is wrong with the form or the last try; "" for nothing
- * @property {string} problem code of what makes the sign-in link useless; "" for nothing
- * @property {Made | null} made
+ * @property {string} problem code of why nobody is signed in; "" for nothing
+ * @property {Planned | null} made whose links are shown
+ * @property {readonly Planned[]} list
+ * @property {boolean} kept whether the list outlives the tab
+ * @property {Readonly<Record<string, Queue | null>>} queues by room; null: cannot be seen at present
+ * @property {string} nextLink another sign-in link; "" until asked for
  *
- * @typedef {{type: "create"} | {type: "another"} | {type: "made", made: Made}
- *   | {type: "failed", code: string} | {type: "refused", code: string}} ProviderEvent
+ * @typedef {{type: "signed_in", provider: Provider} | {type: "create"} | {type: "another"}
+ *   | {type: "made", made: Planned} | {type: "failed", code: string}
+ *   | {type: "refused", code: string} | {type: "retry"}
+ *   | {type: "list", list: readonly Planned[], kept: boolean}
+ *   | {type: "queues", queues: Readonly<Record<string, Queue | null>>}
+ *   | {type: "next_link", link: string}} ProviderEvent
  */
 import { machine } from "./store.js";
 
 /** @type {Readonly<Record<ProviderPhase, Readonly<Record<string, ProviderPhase>>>>} */
 export const PROVIDER = {
-  form: { create: "busy", failed: "form", refused: "problem" },
+  opening: { signed_in: "form", refused: "problem" },
+  form: { create: "busy", failed: "form", refused: "problem", made: "made" },
   busy: { made: "made", failed: "form", refused: "problem" },
+  // Links that nobody has copied yet stay, whatever becomes of the sign-in.
   made: { another: "form" },
-  problem: {},
+  problem: { retry: "opening" },
 };
 
 /** @type {ProviderState} */
 export const PROVIDER_START = Object.freeze({
-  phase: /** @type {ProviderPhase} */ ("form"),
+  phase: /** @type {ProviderPhase} */ ("opening"),
+  provider: null,
   fault: "",
   problem: "",
   made: null,
+  list: [],
+  kept: false,
+  queues: {},
+  nextLink: "",
 });
 
 /** @type {(state: ProviderState, event: ProviderEvent) => ProviderState} */
-export const reduceProvider = machine(PROVIDER, (event) => event.type, absorb, new Set());
+export const reduceProvider = machine(
+  PROVIDER, (event) => event.type, absorb, new Set(["list", "queues", "next_link"]),
+);
 
 /**
  * @param {ProviderState} state
@@ -42,26 +63,37 @@ export const reduceProvider = machine(PROVIDER, (event) => event.type, absorb, n
  */
 function absorb(state, event) {
   switch (event.type) {
+    case "signed_in":
+      return { ...state, provider: event.provider, problem: "" };
     case "create":
       return { ...state, fault: "" };
     case "another":
       return { ...state, fault: "", made: null };
     case "made":
-      return { ...state, made: event.made };
+      return { ...state, fault: "", made: event.made };
     case "failed":
       return { ...state, fault: event.code };
     case "refused":
-      return { ...state, problem: event.code };
+      return { ...PROVIDER_START, phase: state.phase, problem: event.code };
+    case "retry":
+      return { ...state, problem: "" };
+    case "list":
+      return { ...state, list: event.list, kept: event.kept };
+    case "queues":
+      return { ...state, queues: event.queues };
+    case "next_link":
+      return { ...state, nextLink: event.link };
   }
 }
 
-/** Codes after which the sign-in link itself is of no use. */
+/** Codes after which nothing can be done here without another sign-in. */
 const FINAL = new Set([
   "token_invalid",
   "token_wrong_role",
   "token_closed",
   "token_revoked",
   "already_used",
+  "not_signed_in",
 ]);
 
 /**
@@ -70,4 +102,12 @@ const FINAL = new Set([
  */
 export function refusalOf(code) {
   return FINAL.has(code) ? { type: "refused", code } : { type: "failed", code };
+}
+
+/**
+ * Everybody who waits, in all rooms.
+ * @param {ProviderState} state
+ */
+export function waitingInAll(state) {
+  return Object.values(state.queues).flatMap((queue) => queue?.waiting ?? []);
 }

@@ -1,0 +1,77 @@
+// @ts-check
+/** Before and after a sign-in: why nobody is signed in, and what to do. */
+import { on, View } from "./dom.js";
+import { icon } from "./icons.js";
+import { t } from "./language.js";
+
+/**
+ * @typedef {import("./providerstate.js").ProviderState} ProviderState
+ * @typedef {import("./i18n.js").Key} Key
+ * @typedef {readonly [title: Key, advice: Key, again: boolean]} Words
+ */
+
+/** @type {Readonly<Record<string, Words>>} */
+const WORDS = Object.freeze({
+  link_missing: ["provider.sign_in", "provider.sign_in_do", false],
+  already_used: ["provider.used", "provider.used_do", false],
+  token_revoked: ["provider.revoked", "provider.sign_in_do", false],
+  signed_out: ["provider.out_done", "provider.out_done_do", false],
+  not_signed_in: ["provider.timed_out", "provider.timed_out_do", false],
+  unreachable: ["trouble.title", "provider.unreachable", true],
+  store_unavailable: ["trouble.title", "provider.unreachable", true],
+  going_away: ["trouble.title", "provider.unreachable", true],
+  internal: ["trouble.title", "provider.unreachable", true],
+  slow_down: ["trouble.title", "provider.slow_down", true],
+});
+
+/** @type {Words} */
+const BAD_LINK = ["provider.bad_link", "provider.sign_in_do", false];
+
+/** @param {string} code */
+export function signInWords(code) {
+  return (Object.hasOwn(WORDS, code) ? WORDS[code] : undefined) ?? BAD_LINK;
+}
+
+/** @returns {import("./dom.js").Part<ProviderState>} */
+export function createSigningIn() {
+  /** @type {View<ProviderState>} */
+  const view = new View();
+  return view.part(
+    view.h(
+      "section",
+      { class: "card message late", role: "status" },
+      view.h("div", { class: "spinner", "aria-hidden": "true" }),
+      view.h("h1", { tabindex: "-1" }, () => t("provider.signing_in")),
+    ),
+  );
+}
+
+/**
+ * @param {() => void} again
+ * @returns {import("./dom.js").Part<ProviderState>}
+ */
+export function createSignedOut(again) {
+  /** @type {View<ProviderState>} */
+  const view = new View();
+  const words = (/** @type {ProviderState} */ s) => signInWords(s.problem);
+  return view.part(
+    view.h(
+      "section",
+      { class: "card message", "data-testid": "error-message", "data-code": (s) => s.problem },
+      icon("lock"),
+      view.h("h1", { tabindex: "-1" }, (s) => t(words(s)[0])),
+      view.h("p", {}, (s) => t(words(s)[1], { page: `${location.origin}/provider` })),
+      view.h(
+        "button",
+        {
+          type: "button",
+          class: "primary",
+          "data-testid": "remedy-button",
+          hidden: (s) => !words(s)[2],
+          onclick: on(again),
+        },
+        () => t("action.again"),
+      ),
+    ),
+  );
+}
