@@ -44,9 +44,13 @@ class Arrivals:
         rooms: Rooms,
         courier: Courier,
         link: NodeLink,
+        *,
+        greet: Callable[[Member], None],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
+        """`greet` is called for each who has been welcomed."""
         self._deps = deps
+        self._greet = greet
         self._rooms = rooms
         self._courier = courier
         self._link = link
@@ -329,6 +333,7 @@ class Arrivals:
             for text in resumed.missed:
                 socket.send_text(text)
             self._courier.confirm(member, resumed.taken)
+        self._greet(member)
 
     def said_hello(self, socket: Socket) -> None:
         """A socket need not be counted among those who have not said hello any more."""

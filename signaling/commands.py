@@ -9,10 +9,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from signaling import messages
+from signaling.group_messages import P2pFailed
 from signaling.messages import ClientMessage, Error, Ok
 from signaling.metrics import Metrics
 from signaling.node import NodeLink
-from signaling.room import MAX_COMMANDS, Member
+from signaling.room import MAX_COMMANDS, Member, Room
 from signaling.rooms import Rooms
 from signaling.socket import Socket
 from waiting_room import session
@@ -29,6 +30,7 @@ Command = (
     | messages.End
     | messages.Leave
     | messages.Connected
+    | P2pFailed
 )
 
 _SLOW_DOWN_S: Final = 1.0
@@ -53,6 +55,8 @@ def event_of(member: Member, command: Command) -> session.Event:
             return session.Leave(member.id)
         case messages.Connected():
             return session.EnterCall(member.id)
+        case P2pFailed(participant=who):
+            return session.PeersApart(member.id, who)
 
 
 class Commands:
@@ -64,8 +68,12 @@ class Commands:
         rooms: Rooms,
         link: NodeLink,
         metrics: Metrics,
+        *,
+        unsupported: Callable[[Room, str, str], None],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
+        """`unsupported` is told the room, whom a browser kept out of a group, and the host."""
+        self._unsupported = unsupported
         self._store = store
         self._rooms = rooms
         self._link = link
@@ -92,7 +100,7 @@ class Commands:
                 error = Error(
                     refused.code, refused.detail, id=command.id, retry_after=float(retry_after)
                 )
-            self._tell(_present(socket, member), error)
+            self._tell(member.present(socket), error)
         finally:
             member.commands -= 1
 
@@ -119,8 +127,10 @@ class Commands:
         if isinstance(outcome, Refusal):
             if outcome.code == "room_ended":
                 self._rooms.end(room)
+            elif outcome.code == "group_unsupported" and isinstance(command, messages.Admit):
+                self._unsupported(room, command.participant, member.id)
             raise Refused(outcome.code, outcome.detail)
-        _present(socket, member).send(Ok(id=command.id))
+        member.present(socket).send(Ok(id=command.id))
         if isinstance(command, messages.End):
             self._rooms.end(room)
         else:
@@ -129,8 +139,3 @@ class Commands:
     def _tell(self, socket: Socket, error: Error) -> None:
         self._metrics.refused(error.code)
         socket.send(error)
-
-
-def _present(socket: Socket, member: Member) -> Socket:
-    """The socket on which the page that gave a command is to be found now."""
-    return socket if socket.is_open or member.socket is None else member.socket

@@ -1,12 +1,13 @@
 """What signaling is given by whoever puts the services together."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from signaling.address import Network
 from signaling.door import MAX_CONNECTIONS
+from signaling.forwarders import Forwarders, NoForwarders
 from signaling.metrics import Metrics
 from signaling.node import Clock
 from waiting_room.keys import KeyRing
@@ -54,5 +55,6 @@ class Deps:
     ice_transport_policy: Literal["all", "relay"] = "all"
     media_topology: Literal["auto", "p2p", "sfu"] = "auto"
     trusted_proxies: tuple[Network, ...] = ()
+    forwarders: Forwarders = field(default_factory=NoForwarders)
     reload_pages: bool = False
     max_connections: int = MAX_CONNECTIONS

@@ -96,12 +96,12 @@ class Media(_Part, frozen=True):
 
 
 class SourceView(_Part, frozen=True):
-    """A source that can be received; `layers`: the rids of its simulcast, lowest first."""
+    """A source that can be received; `layers`: in how many sizes it is sent (simulcast)."""
 
     participant: ParticipantId
     source: Source
     kind: Literal["audio", "video"]
-    layers: tuple[str, ...] = ()
+    layers: Annotated[int, Meta(ge=1, le=16)] = 1
 
 
 class GroupAnswer(ServerBase, frozen=True, tag="group_answer"):

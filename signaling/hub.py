@@ -17,6 +17,8 @@ from signaling.codes import GOING_AWAY
 from signaling.commands import Commands
 from signaling.courier import Courier, entry_of
 from signaling.deps import Deps
+from signaling.group_watch import GroupWatch
+from signaling.groups import GroupMessage, Groups
 from signaling.messages import Ack, Bye, ClientMessage, Hello, Signal
 from signaling.metrics import Gauges
 from signaling.node import KIND, NodeLink, Note, NoteKind
@@ -27,6 +29,7 @@ from signaling.tasks import Tasks
 from signaling.upkeep import Upkeep
 from signaling.wheel import Wheel
 from waiting_room.codec import CodecError, decode
+from waiting_room.media import MediaMode
 from waiting_room.session import Status
 
 _CLOSING_TIME_S: Final = 2.0
@@ -57,8 +60,6 @@ class Hub:
             suspect=self._renew_soon,
             mark_stale=self.rooms.mark_stale,
         )
-        self.arrivals = Arrivals(deps, self.rooms, self._courier, self._link, spawn)
-        self._commands = Commands(store, self.rooms, self._link, deps.metrics, spawn)
         self.upkeep = Upkeep(
             store=store,
             rooms=self.rooms,
@@ -69,6 +70,26 @@ class Hub:
             metrics=deps.metrics,
             spawn=spawn,
         )
+        self.watch = GroupWatch(
+            forwarders=deps.forwarders,
+            rooms=self.rooms,
+            change=self.upkeep.change,
+            link=self._link,
+            metrics=deps.metrics,
+            spawn=spawn,
+        )
+        self._groups = Groups(deps, self.watch, self._link, spawn)
+        self.arrivals = Arrivals(
+            deps, self.rooms, self._courier, self._link, greet=self.watch.greet, spawn=spawn
+        )
+        self._commands = Commands(
+            store,
+            self.rooms,
+            self._link,
+            deps.metrics,
+            unsupported=self._groups.unsupported,
+            spawn=spawn,
+        )
         deps.metrics.watch(self._gauges)
 
     # --- life ---
@@ -77,6 +98,8 @@ class Hub:
         """Begin to listen to the other nodes and to the clock."""
         self._tasks.spawn(self._deps.store.run_bus(self.heard))
         self._tasks.spawn(self.upkeep.run())
+        self._tasks.spawn(self._deps.forwarders.run(self.watch.heard))
+        self._tasks.spawn(self.watch.run())
 
     async def drain(self, seconds: float) -> None:
         """Send everybody to another node (or this one's successor) without losing a message.
@@ -123,6 +146,8 @@ class Hub:
             return
         elif isinstance(message, Ack):
             self._courier.acknowledge(socket.member, message.seq)
+        elif isinstance(message, GroupMessage):
+            self._groups.receive(socket, socket.member, message)
         else:
             self._commands.receive(socket, socket.member, message)
 
@@ -179,6 +204,8 @@ class Hub:
             self._tasks.spawn(self._again(room, note))
         elif note.kind is NoteKind.HAND_OVER:
             self._link.tell(note.reply_to, room.id, self._hand_over(room, note))
+        else:
+            self._groups.noted(room, note)
 
     async def _again(self, room: Room, note: Note) -> None:
         self._courier.ask_again(room, note.participant)
@@ -199,10 +226,11 @@ class Hub:
     # --- numbers ---
 
     def _gauges(self) -> Gauges:
-        waiting = kept = 0
+        waiting = kept = groups = 0
         for room in self.rooms:
             kept += sum(len(member.mailbox) for member in room.members.values())
             if room.session is not None:
+                groups += room.session.media.mode is MediaMode.SFU
                 waiting += sum(
                     p.status is Status.WAITING and p.id in room.members
                     for p in room.session.participants
@@ -212,6 +240,7 @@ class Hub:
             rooms=len(self.rooms),
             waiting=waiting,
             mailbox_entries=kept,
+            groups=groups,
         )
 
 

@@ -67,6 +67,26 @@ class TokenBucket:
         return self.refused >= REFUSALS_IN_A_ROW
 
 
+class Allowance:
+    """`rate` messages a second after a burst of `burst`; what is refused costs nothing further."""
+
+    __slots__ = ("_depth", "_full_at", "_interval")
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._interval = 1 / rate
+        self._depth = burst / rate
+        self._full_at = 0.0  # when all of the burst would be free again
+
+    def take(self, now: float) -> float:
+        """Takes one message and gives 0.0, or gives the seconds until one would be taken."""
+        full_at = max(self._full_at, now) + self._interval
+        wait = full_at - now - self._depth
+        if wait > 1e-9:  # the rounding of many sums
+            return wait
+        self._full_at = full_at
+        return 0.0
+
+
 def address_key(address: str) -> str:
     """Whom an address stands for: an IPv4 address, or the /64 of an IPv6 one (v4-mapped: the
     IPv4 address). Anything else (a Unix socket) is one key, ``"local"``."""

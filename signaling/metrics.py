@@ -35,6 +35,7 @@ class Gauges:
     rooms: int
     waiting: int
     mailbox_entries: int
+    groups: int = 0
 
 
 class Metrics(Collector):
@@ -45,6 +46,7 @@ class Metrics(Collector):
         self.resumes = dict.fromkeys(RESUME_OUTCOMES, 0)
         self.malformed_requests = 0
         self.slow_readers = 0
+        self.media_moves = 0
         self._joins: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._gauges: Callable[[], Gauges] | None = None
@@ -89,11 +91,19 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "konsil_slow_readers", "Connections cut for not reading.", value=self.slow_readers
         )
+        yield CounterMetricFamily(
+            "konsil_media_moves",
+            "Changes of the way of a room's media: to a forwarder, to another one, back.",
+            value=self.media_moves,
+        )
         if self._gauges is None:
             return
         now = self._gauges()
         yield GaugeMetricFamily("konsil_connections", "Open WebSockets.", value=now.connections)
         yield GaugeMetricFamily("konsil_rooms", "Rooms with someone here.", value=now.rooms)
+        yield GaugeMetricFamily(
+            "konsil_groups", "Of these, rooms with a forwarder.", value=now.groups
+        )
         yield GaugeMetricFamily("konsil_waiting", "People who wait here.", value=now.waiting)
         yield GaugeMetricFamily(
             "konsil_mailbox_entries",

@@ -39,6 +39,10 @@ class NoteKind(Enum):
     HAND_OVER = "hand_over"
     """`participant` has come to node `reply_to` with `instance`: give up its mailbox.
     Lost: it begins with a new one, as after a crash."""
+    MUTE_ASKED = "mute_asked"
+    """The host `instance` asks `participant` to mute. Lost: the host sees that nothing happens."""
+    UNSUPPORTED = "unsupported"
+    """The browser of `participant` keeps somebody out of a group. Lost: the host was told, too."""
     HANDED = "handed"
     """The answer; to HAND_OVER: `box`, and `letters` that were not yet in it."""
 

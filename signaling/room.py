@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from signaling.codes import NORMAL, close_code
+from signaling.limits import Allowance
 from signaling.mailbox import Letter, Mailbox
 from signaling.messages import Bye, room_message
 from waiting_room.session import Role, Session, Status
@@ -43,6 +44,7 @@ class Member:
     """A participant that is connected to this node, or was until a minute ago."""
 
     __slots__ = (
+        "allowances",
         "backlog",
         "commands",
         "fetching",
@@ -91,12 +93,18 @@ class Member:
         """There is mail that is not yet being fetched."""
         self.commands = 0
         """How many commands wait or run."""
+        self.allowances: dict[str, Allowance] = {}
+        """Of messages that have a rate of their own, by their kind."""
         self.view_hash = 0
 
     @property
     def connected(self) -> bool:
         """Whether there is a socket that takes messages."""
         return self.socket is not None and self.socket.is_open
+
+    def present(self, socket: "Socket") -> "Socket":
+        """The socket on which the page that spoke on `socket` is to be found now."""
+        return socket if socket.is_open or self.socket is None else self.socket
 
     def note_sent(self, recipient: str, signal_id: int) -> None:
         """It has sent a signal that `recipient` has not yet confirmed. 0: one that is not kept."""

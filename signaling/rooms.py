@@ -1,6 +1,6 @@
 """The rooms of this node, and who in them is here, away for a while, or gone."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
@@ -28,6 +28,10 @@ class Rooms:
         """Members without a socket, in the order in which they lost it."""
         self.stale: dict[Member, None] = {}
         """Members of whom Redis has to be told, or has to be asked for mail."""
+        self.adopted: Callable[[Room, Session | None], None] = lambda room, before: None
+        """Called with every newer session that a room takes, and the one before."""
+        self.ended: Callable[[Room], None] = lambda room: None
+        """Called once for each room that is over."""
 
     def __iter__(self) -> Iterator[Room]:
         return iter(list(self._rooms.values()))
@@ -80,7 +84,11 @@ class Rooms:
 
     def adopt(self, room: Room, session: Session) -> None:
         """Take a newer session: see Room.adopt. Who is no longer part of it is forgotten."""
-        for member in room.adopt(session):
+        before = room.session
+        gone = room.adopt(session)
+        if room.session is not before:
+            self.adopted(room, before)
+        for member in gone:
             self.forget(member)
         for member in list(room.members.values()):
             known = session.find(member.id)
@@ -111,7 +119,9 @@ class Rooms:
 
     def end(self, room: Room) -> None:
         """The consultation is over: everybody is told and forgotten."""
-        room.ended = True
+        if not room.ended:
+            room.ended = True
+            self.ended(room)
         if self._rooms.get(room.id) is room:
             del self._rooms[room.id]
         for member in list(room.members.values()):

@@ -115,7 +115,7 @@ class Upkeep:
         if running is None or running.done():
             self._jobs[name] = self._spawn(job())
 
-    async def _change(
+    async def change(
         self, room: Room, event: Change, still: Callable[[], bool] = lambda: True
     ) -> None:
         """Change one room for a reason of time, if it holds `still` when its turn has come.
@@ -163,7 +163,7 @@ class Upkeep:
         if known is not None and known.live:
             await self._courier.spill(member)
             try:
-                await self._change(
+                await self.change(
                     member.room,
                     Disconnect(member.id, member.instance, self._store.node),
                     lambda: member.hold is Hold.SPILLED,  # else it has come back meanwhile
@@ -190,7 +190,7 @@ class Upkeep:
         session = member.room.session
         known = None if session is None else session.find(member.id)
         if known is not None and known.live and is_here():
-            await self._change(
+            await self.change(
                 member.room,
                 Join(
                     member.id,
@@ -256,7 +256,7 @@ class Upkeep:
         ]
         for room in due:
             try:
-                await self._change(room, Sweep())
+                await self.change(room, Sweep())
             except StoreUnavailable:
                 return
 
@@ -276,7 +276,7 @@ class Upkeep:
             for room in rooms:
                 for node in gone:
                     if room.session is not None and node in room.session.nodes:
-                        await self._change(room, NodeGone(node))
+                        await self.change(room, NodeGone(node))
         except StoreUnavailable:
             return
 
@@ -294,7 +294,7 @@ class Upkeep:
             if member.hold is Hold.HERE and (member.id in room.inside or len(member.mailbox)):
                 await self._courier.spill(member)
             await self._courier.settled(room, member.id)
-        await self._change(room, NodeGone(self._store.node))
+        await self.change(room, NodeGone(self._store.node))
 
 
 async def _all_of(job: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:

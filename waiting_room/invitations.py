@@ -113,6 +113,35 @@ def issue(
     return Links(host, client, tuple(more))
 
 
+def guest_claims(
+    provider: str,
+    epoch: int,
+    room: str,
+    *,
+    audience: str,
+    jti: str,
+    now: float,
+    closes_at: int,
+) -> Claims:
+    """The claims of a guest's token to a consultation under way: from now on for the rest of it.
+
+    Raises Refused `token_closed` where there is no rest.
+    """
+    if now >= closes_at:
+        raise Refused("token_closed", "past the planned end")
+    return Claims(
+        aud=audience,
+        sub=provider,
+        typ=TokenType.GUEST,
+        role=TokenType.GUEST,
+        room=room,
+        nbf=int(now),
+        exp=closes_at,
+        jti=jti,
+        epoch=epoch,
+    )
+
+
 def provider_claims(
     provider: str, epoch: int, *, audience: str, jti: str, now: float, lifetime: int = LIFETIME_MAX
 ) -> Claims:

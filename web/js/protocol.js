@@ -66,7 +66,7 @@
  *
  * @typedef {"microphone" | "camera" | "screen" | "screen_audio"} Source
  * @typedef {{participant: string, source: Source}} SourceOf
- * @typedef {SourceOf & {kind: "audio" | "video", layers?: string[]}} SourceView
+ * @typedef {SourceOf & {kind: "audio" | "video", layers?: number}} SourceView
  * @typedef {{type: "group_answer", id: number, sdp: string}} GroupAnswerMessage
  * @typedef {{type: "group_sources", generation: number, sources: SourceView[]}} GroupSourcesMessage
  * @typedef {{type: "group_speakers", generation: number, speaking: string[]}} GroupSpeakersMessage
@@ -207,8 +207,10 @@ const tracks = (value, field) => {
   return true;
 };
 const tiles = listOf({ participant, source, width: pixels, height: pixels }, { pinned: flag }, 128);
+/** @type {Form} */
+const layers = (value) => whole(value, "") && value !== 0 && /** @type {number} */ (value) <= 16;
 const sources = listOf(
-  { participant, source, kind: oneOf("audio", "video") }, { layers: each(text) },
+  { participant, source, kind: oneOf("audio", "video") }, { layers },
 );
 /** @type {Form} */
 const media = (value, field) => {

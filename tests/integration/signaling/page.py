@@ -18,6 +18,7 @@ from tests.integration.signaling.house import PUBLIC_URL, Consultation
 from waiting_room.tokens import TokenType
 
 Message = dict[str, Any]
+ANSWERS = ("ok", "error", "group_answer", "guest_link")
 
 
 class Reachable(Protocol):
@@ -85,6 +86,7 @@ class Page:
             "instance": self.instance,
             "name": self.name,
             "last_seq": self.last_seq,
+            "groups": True,
             **fields,
         }
         await self.send(message)
@@ -112,13 +114,13 @@ class Page:
         await self.socket.send(json.dumps(message))
 
     async def command(self, kind: str, **fields: Any) -> Message:
-        """Send a command; gives its `ok` or `error`."""
+        """Send a command; gives its answer."""
         self._next_id += 1
         number = self._next_id
         mark = len(self.messages)
         await self.send({"type": kind, "id": number, **fields})
         return await self.next(
-            lambda m: m["type"] in ("ok", "error") and m.get("id") == number, since=mark
+            lambda m: m["type"] in ANSWERS and m.get("id") == number, since=mark
         )
 
     async def do(self, kind: str, **fields: Any) -> None:
