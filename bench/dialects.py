@@ -165,8 +165,8 @@ class _Message(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Message).decode
 _decode_room = msgspec.json.Decoder(_Room).decode
 
-ACK_AFTER = 0.25
-ACK_AT = 16
+ACK_AFTER = 1.0
+ACK_AT = 32
 
 
 def _base64url(data: bytes) -> str:
@@ -174,7 +174,7 @@ def _base64url(data: bytes) -> str:
 
 
 class KonsilMember(Member):
-    """Follows the protocol as a page does: acknowledges after 250 ms or 16 signals, keeps each
+    """Follows the protocol as a page does: acknowledges after a second or 32 signals, keeps each
     signal until it is delivered."""
 
     def __init__(self, tally: Tally, size: int, token: str, room: str, name: str) -> None:

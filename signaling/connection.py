@@ -21,7 +21,7 @@ from signaling.strictjson import MessageError
 HELLO_DEADLINE: Final = 5.0
 SILENCE: Final = 20.0  # then a ping, and as long again until the peer is given up
 BAD_MESSAGES_IN_A_ROW: Final = 3
-FULL_RETRY_AFTER: Final = 1.0  # seconds; a page acknowledges within 0.25 s when it is there
+FULL_RETRY_AFTER: Final = 1.0  # seconds; a page acknowledges within a second when it is there
 
 
 class Phase(Enum):

@@ -43,8 +43,8 @@ import { RECOVERY, Recovery, isLost } from "./recovery.js";
 const CONNECT_DEADLINE = 10_000;
 const SILENCE = 10_000; // then a ping, and as long again until the path counts as dead
 const PROBE_DEADLINE = 3_000; // the same, when something says that the network has changed
-const ACK_AFTER = 250;
-const ACK_COUNT = 16;
+const ACK_AFTER = 1_000;
+const ACK_COUNT = 32;
 const FIRST_PAUSE = 500; // doubled with every try, and of it a random half to whole
 const LONGEST_PAUSE = 8_000;
 const STEADY = 5_000; // open for so long, the next loss starts with the first pause again
