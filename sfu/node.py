@@ -104,10 +104,10 @@ class SfuNode:
         self._sweeping = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def handle(self, request: Request) -> Result:
-        """Carry out one request; what it leads to is told to `on_event` before this returns."""
+        """Carry out one request; what it leads to is told to `on_event` after this returns."""
         assert self._forwarder is not None, "the node has not been started"
         result = self._forwarder.handle(request, self._clock.monotonic())
-        self._settle()
+        asyncio.get_running_loop().call_soon(self._settle)
         return result
 
     async def stop(self) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from typing import Final, cast
+from typing import Final
 
 from sfu.clock import SystemClock
 from sfu.control import Event
@@ -49,12 +49,12 @@ async def run() -> None:
     loop = asyncio.get_running_loop()
     # A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the group; the
     # supervisor decides what they mean, and calls go on while it drains.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: None)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(stop, lambda: None)
     reader = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout.buffer)
-    voice = _Voice(cast(asyncio.WriteTransport, transport))
+    voice = _Voice(transport)
     begin = to_node(await reader.readline())
     assert isinstance(begin, Begin)
     sockets = BoundSockets(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import pytest
 from OpenSSL import SSL
@@ -42,7 +42,7 @@ class Page:
         self.done = False
         self.error: SSL.Error | None = None
 
-    def step(self, datagrams: Iterator[bytes] = iter(())) -> list[bytes]:
+    def step(self, datagrams: Iterable[bytes] = ()) -> list[bytes]:
         """Take datagrams, give datagrams."""
         for datagram in datagrams:
             self.connection.bio_write(datagram)
@@ -183,7 +183,7 @@ def test_a_flight_that_was_lost_is_sent_again() -> None:
     server.handle_timer(server.deadline)
     again = list(server.outgoing())
     assert len(again) == len(lost)
-    towards = page.step(iter(again))
+    towards = page.step(again)
     while towards:
         for datagram in towards:
             server.receive(datagram, time.monotonic())
