@@ -1,22 +1,27 @@
 // What the pages promise a strict Content-Security-Policy and a slow line.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 
 const WEB = new URL("../../web/", import.meta.url);
 const read = (path) => readFileSync(new URL(path, WEB), "utf8");
 const pages = readdirSync(WEB).filter((name) => name.endsWith(".html"));
 const modules = readdirSync(new URL("js/", WEB)).filter((name) => name.endsWith(".js"));
 
-/** Module files that `entry` needs, itself included. */
+/** Module files that `entry` needs, itself included; what is loaded later is not among them. */
 function closure(entry) {
   const found = new Set([entry]);
   for (const file of found) {
-    const code = read(`js/${file}`).replace(/\/\*[\s\S]*?\*\//g, "");
-    for (const [, name] of code.matchAll(/(?:from|import)\s*\(?"\.\/([\w-]+\.js)"/g))
+    for (const [, name] of live(file).matchAll(/(?:from|import)\s*"\.\/([\w-]+\.js)"/g))
       found.add(name);
   }
   return [...found].sort();
+}
+
+/** A module without its comments. */
+function live(file) {
+  return read(`js/${file}`).replace(/\/\*[\s\S]*?\*\//g, "");
 }
 
 test("all pages are here", () => {
@@ -49,6 +54,26 @@ for (const page of pages) {
       assert.match(url, /^\/(static\/|$)/);
   });
 }
+
+test("what is loaded later is here", () => {
+  const later = modules.flatMap((file) =>
+    [...live(file).matchAll(/import\("\.\/([\w-]+\.js)"\)|loadStyle\("\/static\/([^"]+)"\)/g)].map(
+      ([, script, style]) => style ?? `js/${script}`,
+    ),
+  );
+  assert.ok(later.includes("js/chat.js"));
+  for (const file of later) assert.ok(statSync(new URL(file, WEB)).size > 0, file);
+});
+
+test("what /join loads at first is below 150 KiB, compressed", () => {
+  const html = read("join.html");
+  const files = [...html.matchAll(/(?:href|src)="\/static\/([^"]+)"/g)].map(([, file]) => file);
+  assert.ok(files.length > 20);
+  const bytes = ["join.html", ...new Set(files)]
+    .map((file) => gzipSync(readFileSync(new URL(file, WEB)), { level: 9 }).length)
+    .reduce((sum, length) => sum + length, 0);
+  assert.ok(bytes < 150 * 1024, `${bytes} bytes`);
+});
 
 test("no module makes markup from text, sets a cookie, keeps anything beyond the tab, or calls elsewhere", () => {
   for (const name of modules) {

@@ -1,5 +1,6 @@
 // @ts-check
 /** The call: everybody's picture, one's own small one, and the bar of switches. */
+import { createChatSide } from "./chatside.js";
 import { on, View } from "./dom.js";
 import { createDeviceNotice } from "./devicewords.js";
 import { timeOfDay } from "./i18n.js";
@@ -16,19 +17,21 @@ import { createTile } from "./tileview.js";
  *
  * @typedef {object} CallOptions
  * @property {DeviceSet} devices
+ * @property {import("./chatgate.js").ChatGate} chat
  * @property {import("./tileview.js").TileOptions} tile
  * @property {(state: VisitData) => string} alone what to say while nobody else is here
  * @property {() => void} leave
  * @property {readonly HTMLElement[]} more the host's own buttons, after the others
- * @property {HTMLElement} [whole] what goes full screen, where it is more than the call
+ * @property {HTMLElement} [whole] what goes full screen, where it is more than the call; the caller then
+ *   puts the chat into it
  */
 
 /**
  * @param {View<VisitData>} view bindings are added to this one, so that callers may add buttons
  * @param {CallOptions} options
- * @returns {import("./dom.js").Part<VisitData>}
+ * @returns {import("./dom.js").Part<VisitData> & {side: import("./chatside.js").ChatSide}}
  */
-export function createCall(view, { devices, tile, alone, leave, more, whole }) {
+export function createCall(view, { devices, chat, tile, alone, leave, more, whole }) {
   const settings = createSettings(devices);
   const local = createPicture("local-video", true);
   view.bind(
@@ -109,11 +112,13 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
     fullscreen,
   );
 
+  const side = createChatSide(view, chat, () => whole ?? element);
   const bar = view.h(
     "div",
     { class: "bar", role: "group", "aria-label": () => t("call.bar") },
     createSwitch(view, devices, "microphone", "mic-button"),
     createSwitch(view, devices, "camera", "camera-button"),
+    side.button,
     view.h(
       "button",
       {
@@ -152,18 +157,21 @@ export function createCall(view, { devices, tile, alone, leave, more, whole }) {
     view.h("h1", { class: "unseen", tabindex: "-1" }, () => t("call.name")),
     stage,
     bar,
+    whole ? null : side.element,
     view.use(settings),
   );
 
   const keys = shortcuts(devices, () => element.isConnected);
   addEventListener("keydown", keys);
-  return view.part(element, () => {
+  const part = view.part(element, () => {
     removeEventListener("keydown", keys);
+    side.remove();
     document.removeEventListener("fullscreenchange", showFullscreen);
     offSound();
     showStream(local, null);
     if (document.fullscreenElement !== null) void document.exitFullscreen();
   });
+  return { ...part, side };
 }
 
 /**

@@ -3,6 +3,7 @@
  * One RTCPeerConnection with one other participant: tracks, states, recovery. It can be made, and
  * its candidates gathered, before it is known for whom.
  */
+import { DataChannels } from "./datachannels.js";
 import { Emitter } from "./emitter.js";
 import { Negotiation } from "./negotiation.js";
 import { isStuck, reportsOf, watchPath } from "./path.js";
@@ -28,6 +29,7 @@ import { FULL_SIZE_AFTER, scaleDown, smallStart } from "./smallstart.js";
  * @property {[stream: MediaStream]} stream
  * @property {[state: PeerState]} state
  * @property {[path: "direct" | "relay"]} path
+ * @property {[channels: DataChannels]} data they are open; once per connection
  * @property {[]} spent nothing can be sent over it any more; only another one helps
  */
 
@@ -36,6 +38,8 @@ const FIRST_RESTART = 20_000;
 const LONGEST_RESTART = 60_000;
 /** After a failure, from a path found again to something having been sent over it, in ms. */
 const FIRST_SENT = 2_000;
+/** Data channels that have been open for as long are worth another connection when they break, in ms. */
+const DATA_WORTH = 30_000;
 
 /** @type {readonly Kind[]} the order of media sections */
 const KINDS = ["audio", "video"];
@@ -43,6 +47,8 @@ const KINDS = ["audio", "video"];
 /** @extends {Emitter<ConnectionEvents>} */
 export class Connection extends Emitter {
   #pc;
+  #data;
+  #dataSince = Number.POSITIVE_INFINITY;
   #configuration;
   #negotiation;
   #refreshIceServers;
@@ -91,6 +97,13 @@ export class Connection extends Emitter {
       this.emit("path", path);
     });
     for (const kind of KINDS) this.#addSender(kind);
+    this.#data = new DataChannels(pc, {
+      opened: (channels) => {
+        this.#dataSince = performance.now();
+        this.emit("data", channels);
+      },
+      broken: () => this.#dataBroken(),
+    });
   }
 
   get initiator() {
@@ -164,6 +177,7 @@ export class Connection extends Emitter {
     clearTimeout(this.#restartTimer);
     clearTimeout(this.#sentTimer);
     clearTimeout(this.#fullSizeTimer);
+    this.#data.close();
     this.#pc.close();
     if (this.#started) this.emit("state", "closed");
     this.clear();
@@ -247,6 +261,12 @@ export class Connection extends Emitter {
     if (this.#closed || this.#pc.connectionState !== "connected") return;
     this.#failed = false;
     if (isStuck(reports)) this.emit("spent");
+  }
+
+  /** Firefox gives data channels up after a long outage, though media goes on over a path found anew. */
+  #dataBroken() {
+    const worth = performance.now() - this.#dataSince > DATA_WORTH;
+    if (worth && !this.#closed && this.#pc.connectionState === "connected") this.emit("spent");
   }
 
   #recover() {

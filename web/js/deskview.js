@@ -12,6 +12,7 @@ import { createPanel } from "./waitinglist.js";
  *
  * @typedef {object} DeskOptions
  * @property {import("./devices.js").DeviceSet} devices
+ * @property {import("./chatgate.js").ChatGate} chat
  * @property {import("./tileview.js").TileOptions} tile
  * @property {import("./waitinglist.js").PanelOptions["act"]} act
  * @property {(locked: boolean) => void} lock
@@ -19,11 +20,14 @@ import { createPanel } from "./waitinglist.js";
  * @property {() => Promise<void>} end
  */
 
+/** Where the list lies over the picture. */
+const NARROW = "(max-width: 56rem)";
+
 /**
  * @param {DeskOptions} options
  * @returns {import("./dom.js").Part<HostState>}
  */
-export function createDesk({ devices, tile, act, lock, leave, end }) {
+export function createDesk({ devices, chat, tile, act, lock, leave, end }) {
   /** @type {View<HostState>} */
   const view = new View();
   const question = createEndQuestion(end);
@@ -65,19 +69,25 @@ export function createDesk({ devices, tile, act, lock, leave, end }) {
   const callView = new View();
   const call = createCall(callView, {
     devices,
+    chat,
     tile,
     leave,
     whole: element,
     more: [list, ending],
     alone: (s) => t(s.devices.camera === "on" ? "desk.alone" : "desk.alone_dark"),
   });
-  element.append(view.use(call), view.use(createPanel({ act, lock })), view.use(question));
+  element.append(view.use(call), view.use(createPanel({ act, lock })), call.side.element, view.use(question));
 
   /** @param {boolean} open */
   function showPanel(open) {
+    // Where both lie over the picture there is room for one.
+    if (open && matchMedia(NARROW).matches) call.side.close();
     element.classList.toggle("panel-open", open);
     list.setAttribute("aria-expanded", String(open));
   }
+  call.side.button.addEventListener("click", () => {
+    if (element.classList.contains("chat-open") && matchMedia(NARROW).matches) showPanel(false);
+  });
   const onEscape = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Escape" && element.classList.contains("panel-open")) {
       showPanel(false);

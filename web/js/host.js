@@ -87,7 +87,7 @@ if (parsed.ok) {
       trouble: () => createTrouble(again),
       early: createEarly,
       desk: () => createDesk({
-        devices, tile, act, end, leave: () => void visit.leave(), lock: (on) => void lock(on),
+        devices, chat: visit.chat, tile, act, end, leave: () => void visit.leave(), lock: (on) => void lock(on),
       }),
       problem: () => createProblem("host", remedies),
       over: () => createOver("host", remedies),

@@ -70,7 +70,9 @@ if (parsed.ok) {
       early: createEarly,
       ready: () => createSetup({ devices, name: visit.memory.name, join: enter }),
       waiting,
-      call: () => createCall(new View(), { devices, tile, leave, more: [], alone: aloneWords }),
+      call: () => createCall(new View(), {
+        devices, chat: visit.chat, tile, leave, more: [], alone: aloneWords,
+      }),
       problem: () => createProblem("join", remedies),
       over: () => createOver("join", remedies),
     },

@@ -26,6 +26,7 @@ import { Partner } from "./partner.js";
  * @property {[stream: MediaStream]} stream
  * @property {[state: PeerState]} state
  * @property {[path: "direct" | "relay"]} path
+ * @property {[channels: import("./datachannels.js").DataChannels]} data of a new connection
  * @property {[media: Media]} media
  * @property {[security: {verified: "link" | "code", code: string}]} security
  * @property {[reason: RefusalReason]} refused
@@ -217,13 +218,14 @@ export class Party extends Emitter {
     const connection = await taken;
     if (!connection || taken !== this.#taken) return;
     this.#connection = connection;
-    /** @template {"stream" | "state" | "path"} Name @param {Name} name */
+    /** @template {"stream" | "state" | "path" | "data"} Name @param {Name} name */
     const pass = (name) => connection.on(name, (value) => {
       if (this.#connection === connection) this.emit(name, .../** @type {any} */ ([value]));
     });
     pass("stream");
     pass("state");
     pass("path");
+    pass("data");
     connection.on("spent", () => {
       if (this.#connection === connection) this.#partner.retry();
     });

@@ -35,6 +35,8 @@ import { makeShare } from "./sealing.js";
  *   has an audio and a video track from the start
  * @property {[event: {participant: string, state: PeerState}]} connection
  * @property {[event: {participant: string, path: "direct" | "relay"}]} path
+ * @property {[event: {participant: string, channels: import("./datachannels.js").DataChannels}]} data
+ *   open channels of a new connection
  * @property {[event: {participant: string, audio: boolean, video: boolean}]} media
  * @property {[event: {participant: string, verified: "link" | "code", code: string}]} security code:
  *   six digits
@@ -259,6 +261,7 @@ export class Peers extends Emitter {
     this.#parties.set(id, party);
     party.on("stream", (stream) => this.emit("track", { participant: id, stream }));
     party.on("path", (path) => this.emit("path", { participant: id, path }));
+    party.on("data", (channels) => this.emit("data", { participant: id, channels }));
     party.on("media", (media) => this.emit("media", { participant: id, ...media }));
     party.on("security", (security) => this.emit("security", { participant: id, ...security }));
     party.on("refused", (reason) => this.emit("refused", { participant: id, reason }));

@@ -15,6 +15,8 @@ import { toBase64url } from "./bytes.js";
  * @property {boolean} camera the person's choice: on
  * @property {string} microphoneId chosen device, or ""
  * @property {string} cameraId chosen device, or ""
+ * @property {import("./files.js").Consent} files whether files may be exchanged in this call
+ * @property {boolean} live others see the letters of a message as they are typed
  */
 
 /**
@@ -59,6 +61,7 @@ export function recallVisit(page, fragment) {
   const fresh = {
     fragment, secret: randomName(), name: "", entered: false,
     microphone: true, camera: true, microphoneId: "", cameraId: "",
+    files: "unasked", live: true,
   };
   try {
     const kept = JSON.parse(recall(`visit.${page}`) ?? "null");

@@ -1,0 +1,174 @@
+// @ts-check
+/**
+ * One other participant, as chat and files see it: greets over each new connection, sorts what comes,
+ * and turns away who does not keep to docs/protocol.md section 10. Pure but for the channels handed in.
+ */
+import { Thread } from "./chatthread.js";
+import { DataRefusal, decodeChunk, decodeMessage, encodeMessage } from "./datacodec.js";
+
+/**
+ * @typedef {import("./chatthread.js").ThreadOutput} ThreadOutput
+ * @typedef {import("./datachannels.js").DataHandlers} DataHandlers
+ * @typedef {import("./datacodec.js").DataMessage} DataMessage
+ * @typedef {import("./datacodec.js").DataRefusalReason} DataRefusalReason
+ * @typedef {import("./files.js").Files} Files
+ *
+ * What of DataChannels is needed.
+ * @typedef {object} Channels
+ * @property {number} buffered
+ * @property {(handlers: DataHandlers) => void} take
+ * @property {(message: string) => boolean} send
+ * @property {(chunk: Uint8Array<ArrayBuffer>) => boolean} sendChunk
+ * @property {() => void} close
+ *
+ * @typedef {object} ChatPartnerOptions
+ * @property {string} person
+ * @property {Files} files
+ * @property {(n: number, id: string, text: string) => string} prove see Thread
+ * @property {() => number} now ms
+ * @property {(output: Exclude<ThreadOutput, {type: "send"}>) => void} output
+ * @property {() => void} greeted
+ * @property {(reason: DataRefusalReason) => void} refused
+ */
+
+/** Messages at once, and per second in the long run; a whole chat comes again after a reload. */
+const BURST = 1_500;
+const PER_SECOND = 60;
+/** After so many refusals over one connection its channels are closed. */
+const MOST_REFUSALS = 16;
+
+export class ChatPartner {
+  thread;
+  #options;
+  /** @type {Channels | null} */
+  #channels = null;
+  #greeted = false;
+  #refusals = 0;
+  #tokens = BURST;
+  #filledAt = 0;
+
+  /** @param {ChatPartnerOptions} options */
+  constructor(options) {
+    this.#options = options;
+    this.thread = new Thread({
+      prove: options.prove,
+      now: options.now,
+      output: (output) => {
+        if (output.type === "send") this.send(output.message);
+        else options.output(output);
+      },
+    });
+  }
+
+  /** Both have greeted. */
+  get ready() {
+    return this.#greeted;
+  }
+
+  /** @param {Channels} channels of a new connection; those of an earlier one are over */
+  connected(channels) {
+    this.#leave();
+    this.#channels = channels;
+    this.#refusals = 0;
+    this.#tokens = BURST;
+    this.#filledAt = this.#options.now();
+    const { files, person } = this.#options;
+    /** @type {(task: () => void) => () => void} */
+    const present = (task) => () => {
+      if (this.#channels === channels) task();
+    };
+    this.send({
+      type: "hello", version: 1, lines: this.thread.known, files: files.consent !== "withdrawn",
+      sending: files.sendingTo(person),
+    });
+    channels.take({
+      message: (data) => present(() => this.#try(() => this.#received(data)))(),
+      chunk: (data) => present(() => this.#try(() => this.#chunk(data)))(),
+      low: present(() => files.flowing(person)),
+      closed: present(() => this.#leave()),
+    });
+  }
+
+  /** @param {DataMessage} message lost while there is no connection */
+  send(message) {
+    this.#channels?.send(encodeMessage(message));
+  }
+
+  close() {
+    this.#leave()?.close();
+  }
+
+  /** @returns {Channels | null} those that were used */
+  #leave() {
+    const channels = this.#channels;
+    this.#channels = null;
+    if (this.#greeted) {
+      this.#greeted = false;
+      this.thread.interrupted();
+      this.#options.files.interrupted(this.#options.person);
+    }
+    return channels;
+  }
+
+  /** @param {string} data */
+  #received(data) {
+    this.#count();
+    const message = decodeMessage(data);
+    const { files, person } = this.#options;
+    if (message.type === "hello") {
+      if (this.#greeted) throw new DataRefusal("unexpected", "type");
+      this.#greeted = true;
+      this.thread.greeted(message.lines);
+      const channels = /** @type {Channels} */ (this.#channels);
+      files.connected(person, {
+        send: (content) => this.send(content),
+        sendChunk: (chunk) => channels.sendChunk(chunk),
+        get buffered() {
+          return channels.buffered;
+        },
+      }, message);
+      this.#options.greeted();
+      return;
+    }
+    if (!this.#greeted) throw new DataRefusal("unexpected", "type");
+    switch (message.type) {
+      case "line":
+      case "returned":
+      case "ack":
+      case "draft":
+        this.thread.receive(message);
+        return;
+      case "consent":
+        files.consented(person, message.files);
+        return;
+      default:
+        files.receive(person, message);
+    }
+  }
+
+  /** @param {ArrayBuffer} data */
+  #chunk(data) {
+    if (!this.#greeted) throw new DataRefusal("unexpected", "chunk");
+    this.#options.files.take(this.#options.person, decodeChunk(data));
+  }
+
+  #count() {
+    const now = this.#options.now();
+    this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#filledAt) / 1000) * PER_SECOND);
+    this.#filledAt = now;
+    if (this.#tokens < 1) throw new DataRefusal("too_fast");
+    this.#tokens -= 1;
+  }
+
+  /** @param {() => void} task */
+  #try(task) {
+    try {
+      task();
+    } catch (error) {
+      if (!(error instanceof DataRefusal)) throw error;
+      this.#refusals += 1;
+      if (this.#refusals === MOST_REFUSALS) this.close();
+      this.#options.refused(error.reason);
+    }
+  }
+}
