@@ -202,7 +202,7 @@ class Leg:
         limit = self.limit
         if self.target_limit < limit or vp8.key:
             limit = self.target_limit
-        elif vp8.tid == limit + 1 and vp8.sync:
+        elif limit < self.target_limit and vp8.tid == limit + 1 and vp8.sync:
             limit = vp8.tid
         if limit != self.limit:
             self.limit_before = self.limit

@@ -134,7 +134,7 @@ class Participant:
                 if now - self.rebound.get(stream, float("-inf")) < _REBIND:
                     return "unknown_ssrc"
                 self.media.pop(stream.ssrc, None)
-            self.rebound[stream] = now
+                self.rebound[stream] = now
             stream.bind(packet.ssrc)
             self.media[packet.ssrc] = stream
             return None

@@ -114,13 +114,13 @@ class Room:
             return
         sending = [track for track in send if track.codecs][: self._bounds.send_tracks]
         receiving = list(receive)[: self._bounds.receive_tracks]
-        self._publish(participant, sending)
+        self._publish(participant, sending, now)
         self._subscribe(participant, receiving)
         if participant.connected:
             self._allot(participant, now)
         self._tell_sources()
 
-    def _publish(self, participant: Participant, tracks: list[SendTrack]) -> None:
+    def _publish(self, participant: Participant, tracks: list[SendTrack], now: float) -> None:
         before = participant.publications
         publications: dict[str, Publication] = {}
         new: list[Publication] = []
@@ -137,13 +137,15 @@ class Room:
             if publications.get(source) is not publication:
                 self._unpublish(publication)
         participant.set_publications(list(publications.values()))
-        for publication in new:
-            for other in self._participants.values():
-                for subscription in other.subscriptions.values():
-                    if subscription.source == publication.key:
-                        subscription.publication = publication
-                        if other.connected:
-                            self._attach(subscription)
+        sources = {publication.key: publication for publication in new}
+        for other in self._participants.values():
+            fitting = [one for one in other.subscriptions.values() if one.source in sources]
+            for subscription in fitting:
+                subscription.publication = sources[subscription.source]
+                if other.connected:
+                    self._attach(subscription)
+            if fitting and other.connected:
+                self._allot(other, now)
 
     def _unpublish(self, publication: Publication) -> None:
         for other in self._participants.values():
