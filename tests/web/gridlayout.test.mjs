@@ -23,7 +23,7 @@ for (const [name, screen] of Object.entries(SCREENS)) {
     for (let count = 1; count <= EQUALS; count += 1) {
       for (const more of [{}, { 0: { pinned: true } }, { 0: { screen: true } }]) {
         const layout = lay(people(count, more), screen);
-        const boxes = [...layout.boxes.values(), ...(layout.self ? [layout.self] : [])];
+        const boxes = [...layout.boxes.values(), layout.self, layout.more].filter((box) => box);
         const what = `${count} with ${JSON.stringify(more)}`;
         if (layout.pages === 1) {
           assert.equal(layout.boxes.size, count + (more[0]?.screen ? 1 : 0), what);

@@ -60,10 +60,14 @@ export function announcementsBetween(before, after) {
     if (known !== undefined && known.audio !== remote.audio) {
       said.push({ key: remote.audio ? "say.unmuted" : "say.muted", values: { name } });
     }
+    if (known !== undefined && known.screen !== remote.screen) {
+      said.push({ key: remote.screen ? "say.screen" : "say.screen_end", values: { name } });
+    }
     if (known !== undefined && known.video !== remote.video) {
       said.push({ key: remote.video ? "say.camera_on" : "say.camera_off", values: { name } });
     }
   }
+  if (!before.muteAsked && after.muteAsked) said.push({ key: "say.mute_asked", urgent: true });
   for (const [kind, on, off] of OWN) {
     const [was, is] = [before.devices[kind], after.devices[kind]];
     if (was === "on" && is === "off") said.push({ key: off });

@@ -3,22 +3,28 @@
 import { createChatSide } from "./chatside.js";
 import { on, View } from "./dom.js";
 import { createDeviceNotice } from "./devicewords.js";
+import { createGrid } from "./gridview.js";
 import { timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
 import { currentLanguage, t } from "./language.js";
 import { createPicture, onSound, showStream, soundBlocked, soundOn } from "./picture.js";
 import { createSwitch } from "./previewview.js";
 import { createSettings } from "./settingsview.js";
-import { createTile } from "./tileview.js";
 
 /**
  * @typedef {import("./visitstate.js").VisitData} VisitData
  * @typedef {import("./devices.js").DeviceSet} DeviceSet
  *
+ * @typedef {object} GroupActions
+ * @property {(tiles: readonly import("./protocol.js").Tile[]) => void} show how large everybody is shown
+ * @property {() => void} share shows the own screen to all, or ends it
+ * @property {() => void} keepSound the microphone stays on, though the host has asked otherwise
+ *
  * @typedef {object} CallOptions
  * @property {DeviceSet} devices
  * @property {import("./chatgate.js").ChatGate} chat
  * @property {import("./tileview.js").TileOptions} tile
+ * @property {GroupActions} group
  * @property {(state: VisitData) => string} alone what to say while nobody else is here
  * @property {() => void} leave
  * @property {readonly HTMLElement[]} more the host's own buttons, after the others
@@ -31,7 +37,7 @@ import { createTile } from "./tileview.js";
  * @param {CallOptions} options
  * @returns {import("./dom.js").Part<VisitData> & {side: import("./chatside.js").ChatSide}}
  */
-export function createCall(view, { devices, chat, tile, alone, leave, more, whole }) {
+export function createCall(view, { devices, chat, tile, group, alone, leave, more, whole }) {
   const settings = createSettings(devices);
   const local = createPicture("local-video", true);
   view.bind(
@@ -43,13 +49,21 @@ export function createCall(view, { devices, chat, tile, alone, leave, more, whol
     (on) => showStream(local, on ? devices.stream : null),
   );
 
-  const grid = view.h("div", { class: "grid", "data-count": (s) => s.call.length });
-  view.each(
-    grid,
-    (s) => s.call,
-    (remote) => remote.id,
-    (remote) => createTile(remote.id, tile),
+  const self = view.h(
+    "div",
+    { class: "self", "data-camera": (s) => s.devices.camera },
+    local,
+    view.h("p", { class: "self-word", hidden: (s) => s.devices.camera === "on" }, () =>
+      t("call.camera_off"),
+    ),
+    view.h(
+      "p",
+      { class: "self-mute", hidden: (s) => s.devices.microphone === "on" },
+      icon("microphoneOff"),
+      view.h("span", {}, () => t("call.muted")),
+    ),
   );
+  const grid = createGrid(view, { tile, self, show: group.show });
 
   const sound = view.h(
     "button",
@@ -75,22 +89,10 @@ export function createCall(view, { devices, chat, tile, alone, leave, more, whol
   const stage = view.h(
     "div",
     { class: "stage" },
-    grid,
+    grid.element,
+    grid.more,
     view.h("p", { class: "alone", hidden: (s) => s.call.length > 0 }, alone),
-    view.h(
-      "div",
-      { class: "self", "data-camera": (s) => s.devices.camera },
-      local,
-      view.h("p", { class: "self-word", hidden: (s) => s.devices.camera === "on" }, () =>
-        t("call.camera_off"),
-      ),
-      view.h(
-        "p",
-        { class: "self-mute", hidden: (s) => s.devices.microphone === "on" },
-        icon("microphoneOff"),
-        view.h("span", {}, () => t("call.muted")),
-      ),
-    ),
+    self,
     view.h(
       "div",
       { class: "banners" },
@@ -107,6 +109,10 @@ export function createCall(view, { devices, chat, tile, alone, leave, more, whol
         t("call.closing", { time: timeOfDay(currentLanguage(), s.closing) }),
       ),
       view.use(createDeviceNotice(() => void devices.open())),
+      view.h("p", { class: "banner calm", role: "status", hidden: (s) => !s.sharing }, () =>
+        t("call.sharing"),
+      ),
+      muteQuestion(view, devices, group),
       sound,
     ),
     fullscreen,
@@ -118,6 +124,7 @@ export function createCall(view, { devices, chat, tile, alone, leave, more, whol
     { class: "bar", role: "group", "aria-label": () => t("call.bar") },
     createSwitch(view, devices, "microphone", "mic-button"),
     createSwitch(view, devices, "camera", "camera-button"),
+    screenButton(view, group),
     side.button,
     view.h(
       "button",
@@ -167,11 +174,68 @@ export function createCall(view, { devices, chat, tile, alone, leave, more, whol
     removeEventListener("keydown", keys);
     side.remove();
     document.removeEventListener("fullscreenchange", showFullscreen);
+    grid.remove();
     offSound();
     showStream(local, null);
     if (document.fullscreenElement !== null) void document.exitFullscreen();
   });
   return { ...part, side };
+}
+
+/**
+ * The host may ask; to switch off somebody's microphone is nobody else's.
+ *
+ * @param {View<VisitData>} view
+ * @param {DeviceSet} devices
+ * @param {GroupActions} group
+ */
+function muteQuestion(view, devices, group) {
+  return view.h(
+    "div",
+    { class: "banner question", "data-testid": "mute-asked", role: "status", hidden: (s) => !s.muteAsked },
+    view.h("p", {}, (s) => t("call.mute_asked", { name: s.appointment?.provider ?? "" })),
+    view.h(
+      "div",
+      { class: "row" },
+      view.h(
+        "button",
+        {
+          type: "button",
+          class: "primary",
+          "data-testid": "mute-now",
+          onclick: on(() => void devices.switch("microphone", false)),
+        },
+        () => t("call.mute_now"),
+      ),
+      view.h(
+        "button",
+        { type: "button", "data-testid": "mute-later", onclick: on(() => group.keepSound()) },
+        () => t("call.mute_later"),
+      ),
+    ),
+  );
+}
+
+/**
+ * @param {View<VisitData>} view
+ * @param {GroupActions} group
+ */
+function screenButton(view, group) {
+  return view.h(
+    "button",
+    {
+      type: "button",
+      class: "round",
+      "data-testid": "screen-button",
+      "aria-pressed": (s) => String(s.sharing),
+      // Phones cannot show their screen; and two alone have no way for it yet.
+      hidden: (s) => s.room?.media.mode !== "sfu" || !("getDisplayMedia" in (navigator.mediaDevices ?? {})),
+      title: (s) => t(s.sharing ? "call.screen_stop" : "call.screen_start"),
+      onclick: on(() => group.share()),
+    },
+    icon("screen"),
+    view.h("span", { class: "round-label" }, () => t("call.screen")),
+  );
 }
 
 /**

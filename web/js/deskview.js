@@ -18,6 +18,8 @@ import { createPanel } from "./waitinglist.js";
  * @property {(locked: boolean) => void} lock
  * @property {() => void} leave
  * @property {() => Promise<void>} end
+ * @property {import("./callview.js").GroupActions} group
+ * @property {() => Promise<string>} invite gives a link for a guest, or ""
  */
 
 /** Where the list lies over the picture. */
@@ -27,7 +29,7 @@ const NARROW = "(max-width: 56rem)";
  * @param {DeskOptions} options
  * @returns {import("./dom.js").Part<HostState>}
  */
-export function createDesk({ devices, chat, tile, act, lock, leave, end }) {
+export function createDesk({ devices, chat, tile, group, act, lock, leave, end, invite }) {
   /** @type {View<HostState>} */
   const view = new View();
   const question = createEndQuestion(end);
@@ -71,12 +73,13 @@ export function createDesk({ devices, chat, tile, act, lock, leave, end }) {
     devices,
     chat,
     tile,
+    group,
     leave,
     whole: element,
     more: [list, ending],
     alone: (s) => t(s.devices.camera === "on" ? "desk.alone" : "desk.alone_dark"),
   });
-  element.append(view.use(call), view.use(createPanel({ act, lock })), call.side.element, view.use(question));
+  element.append(view.use(call), view.use(createPanel({ act, lock, invite })), call.side.element, view.use(question));
 
   /** @param {boolean} open */
   function showPanel(open) {

@@ -15,6 +15,7 @@
  * @property {ReadonlyMap<string, Box>} boxes by tile; who is not in it is not shown at present
  * @property {Box | null} self one's own picture; null: over the corner of the others
  * @property {number} pages of the strip
+ * @property {Box | null} more for the button that turns the pages
  */
 
 /** More than so many are no longer equals. */
@@ -79,7 +80,7 @@ function asGrid(tiles, whole) {
   const [only] = tiles;
   if (tiles.length <= 1) {
     if (only) boxes.set(only.key, whole);
-    return { form: "grid", boxes, self: null, pages: 1 };
+    return { form: "grid", boxes, self: null, pages: 1, more: null };
   }
   let cells = fit(tiles.length, whole);
   const { width, height } = ownSize(whole);
@@ -94,7 +95,7 @@ function asGrid(tiles, whole) {
     const box = cells[at];
     if (box) boxes.set(key, box);
   });
-  return { form: "grid", boxes, self, pages: 1 };
+  return { form: "grid", boxes, self, pages: 1, more: null };
 }
 
 /** @param {Box} whole */
@@ -140,7 +141,8 @@ function withStrip(large, small, whole, page) {
     const box = cells[at];
     if (box) boxes.set(key, box);
   });
-  return { form: "strip", boxes, self: place(room - 1), pages };
+  const more = pages > 1 ? place(perPage) : null;
+  return { form: "strip", boxes, self: place(room - 1), pages, more };
 }
 
 /**

@@ -26,6 +26,9 @@ const TITLES = Object.freeze({
   desk: "title.host", problem: "title.problem", over: "title.over",
 });
 
+/** @type {ReadonlyMap<string, Key>} */
+const FAULTS = new Map([["unknown_participant", "desk.gone"], ["group_unsupported", "desk.unsupported"]]);
+
 /** Longest wait for the server's word that the room has ended, ms. */
 const END_PATIENCE = 8000;
 
@@ -54,7 +57,11 @@ if (parsed.ok) {
   /** @type {import("./waitinglist.js").PanelOptions["act"]} */
   const act = async (verb, participant) => {
     const code = await visit.command(verb, { participant });
-    if (code !== "") notify(t(code === "unknown_participant" ? "desk.gone" : "desk.not_done"));
+    if (code !== "") notify(t(FAULTS.get(code) ?? "desk.not_done"));
+    else if (verb === "ask_mute") {
+      const name = store.state.call.find(({ id }) => id === participant)?.name ?? "";
+      notify(t("desk.asked_mute", { name }));
+    }
   };
   const lock = async (/** @type {boolean} */ locked) => {
     if ((await visit.command("lock", { locked })) !== "") notify(t("desk.not_done"));
@@ -72,6 +79,7 @@ if (parsed.ok) {
     streams: visit.streams,
     retry: (/** @type {string} */ id) => visit.retryPeer(id),
     compared: (/** @type {string} */ participant) => store.dispatch({ type: "peer_compared", participant }),
+    pin: (/** @type {string} */ participant) => store.dispatch({ type: "peer_pin", participant }),
     differ: (/** @type {string} */ participant) => {
       notify(t("security.differed"));
       void act("remove", participant);
@@ -88,6 +96,7 @@ if (parsed.ok) {
       early: createEarly,
       desk: () => createDesk({
         devices, chat: visit.chat, tile, act, end, leave: () => void visit.leave(), lock: (on) => void lock(on),
+        group: visit.actions, invite: () => visit.inviteGuest(),
       }),
       problem: () => createProblem("host", remedies),
       over: () => createOver("host", remedies),

@@ -55,6 +55,7 @@ if (parsed.ok) {
     streams: visit.streams,
     retry: (/** @type {string} */ id) => visit.retryPeer(id),
     compared: (/** @type {string} */ participant) => store.dispatch({ type: "peer_compared", participant }),
+    pin: (/** @type {string} */ participant) => store.dispatch({ type: "peer_pin", participant }),
     differ: () => void visit.leave("unsafe"),
   };
   const waiting = () => createWaiting({ devices, leave });
@@ -71,7 +72,7 @@ if (parsed.ok) {
       ready: () => createSetup({ devices, name: visit.memory.name, join: enter }),
       waiting,
       call: () => createCall(new View(), {
-        devices, chat: visit.chat, tile, leave, more: [], alone: aloneWords,
+        devices, chat: visit.chat, tile, group: visit.actions, leave, more: [], alone: aloneWords,
       }),
       problem: () => createProblem("join", remedies),
       over: () => createOver("join", remedies),

@@ -16,6 +16,7 @@ import { createPicture, showStream } from "./picture.js";
  * @property {(participant: string) => void} retry
  * @property {(participant: string) => void} compared the person has found the codes the same
  * @property {(participant: string) => void} differ the person has found them different
+ * @property {(participant: string) => void} pin the person wants this one to stay large, or no longer
  */
 
 /** @type {Readonly<Record<import("./callstate.js").Health, Key | null>>} */
@@ -52,12 +53,24 @@ export function initials(name) {
   return (first(words[0]) + (words.length > 1 ? first(words.at(-1)) : "")).toUpperCase();
 }
 
+/** @type {Readonly<Record<NonNullable<Remote["path"]>, readonly [Key, Key]>>} */
+const PATH = Object.freeze({
+  direct: ["path.direct", "path.direct_why"],
+  relay: ["path.relay", "path.relay_why"],
+  sfu: ["path.sfu", "path.sfu_why"],
+});
+
+/** Whether the code of this one is still to be compared. @param {Remote} remote */
+function asks({ security, compared, refused }) {
+  return security?.verified === "code" && !compared && refused === null;
+}
+
 /**
  * @param {string} id
  * @param {TileOptions} options
  * @returns {import("./dom.js").Item<Remote, VisitData>}
  */
-export function createTile(id, { streams, retry, compared, differ }) {
+export function createTile(id, { streams, retry, compared, differ, pin }) {
   /** @type {View<readonly [Remote, VisitData]>} */
   const view = new View();
   const video = createPicture("remote-video", false);
@@ -70,8 +83,6 @@ export function createTile(id, { streams, retry, compared, differ }) {
     (name) => video.setAttribute("aria-label", name),
   );
   const health = (/** @type {Remote} */ remote) => HEALTH[healthOf(remote)];
-  const asks = (/** @type {Remote} */ { security, compared: done, refused }) =>
-    security?.verified === "code" && !done && refused === null;
   const blank = (/** @type {Remote} */ remote) => !remote.video || healthOf(remote) !== "fine";
 
   const element = view.h(
@@ -82,6 +93,7 @@ export function createTile(id, { streams, retry, compared, differ }) {
       "data-health": ([remote]) => healthOf(remote),
       "data-video": ([remote]) => String(remote.video),
       "data-audio": ([remote]) => String(remote.audio),
+      "data-speaking": ([remote]) => String(remote.speaking),
       "aria-label": ([remote, state]) => nameOf(remote, state),
     },
     video,
@@ -122,10 +134,9 @@ export function createTile(id, { streams, retry, compared, differ }) {
           "data-testid": "connection-path",
           hidden: ([remote]) => remote.path === null,
           "data-path": ([remote]) => remote.path ?? "",
-          title: ([remote]) => t(remote.path === "relay" ? "path.relay_why" : "path.direct_why"),
+          title: ([remote]) => (remote.path === null ? "" : t(PATH[remote.path][1])),
         },
-        ([remote]) =>
-          remote.path === null ? "" : t(remote.path === "relay" ? "path.relay" : "path.direct"),
+        ([remote]) => (remote.path === null ? "" : t(PATH[remote.path][0])),
       ),
     ),
     view.h(
@@ -136,12 +147,50 @@ export function createTile(id, { streams, retry, compared, differ }) {
         "span",
         { class: "mark", "data-testid": "remote-muted", hidden: ([remote]) => remote.audio },
         icon("microphoneOff"),
-        view.h("span", {}, () => t("tile.muted")),
+        view.h("span", { class: "mark-word" }, () => t("tile.muted")),
+      ),
+      view.h(
+        "span",
+        { class: "mark speaks", "data-testid": "speaking", hidden: ([remote]) => !remote.speaking },
+        icon("sound"),
+        view.h("span", { class: "unseen" }, () => t("tile.speaks")),
+      ),
+      view.h(
+        "span",
+        {
+          class: "mark",
+          "data-testid": "tile-quality",
+          "data-quality": ([remote]) => remote.quality,
+          hidden: ([remote]) => remote.quality === "good" || healthOf(remote) !== "fine",
+          title: ([remote]) => t(remote.quality === "bad" ? "tile.bad" : "tile.weak"),
+        },
+        icon("signal"),
+        view.h("span", { class: "mark-word" }, ([remote]) =>
+          t(remote.quality === "bad" ? "tile.bad" : "tile.weak"),
+        ),
       ),
     ),
     view.h(
+      "button",
+      {
+        type: "button",
+        class: "pin",
+        "data-testid": "pin-button",
+        "aria-pressed": ([remote]) => String(remote.pinned),
+        "aria-label": ([remote, state]) => t("tile.pin", { name: nameOf(remote, state) }),
+        title: ([remote, state]) => t("tile.pin", { name: nameOf(remote, state) }),
+        hidden: ([, state]) => state.call.length < 2,
+        onclick: on(() => pin(id)),
+      },
+      icon("pin"),
+    ),
+    view.h(
       "div",
-      { class: "compare", hidden: ([remote]) => !asks(remote) },
+      {
+        class: "compare",
+        // One after another: with several people the boxes would lie over one another.
+        hidden: ([remote, state]) => state.call.find(asks)?.id !== remote.id,
+      },
       view.h("p", { class: "code", translate: "no" }, ([remote]) =>
         groupDigits(remote.security?.code ?? ""),
       ),
@@ -191,6 +240,37 @@ export function createTile(id, { streams, retry, compared, differ }) {
     ),
   );
 
+  return {
+    element,
+    update: (remote, state) => view.update([remote, state]),
+    remove: () => showStream(video, null),
+  };
+}
+
+/**
+ * The screen that somebody shows.
+ *
+ * @param {string} id
+ * @param {TileOptions} options
+ * @returns {import("./dom.js").Item<Remote, VisitData>}
+ */
+export function createScreenTile(id, { streams }) {
+  /** @type {View<readonly [Remote, VisitData]>} */
+  const view = new View();
+  const video = createPicture("remote-screen", false);
+  const words = (/** @type {readonly [Remote, VisitData]} */ [remote, state]) =>
+    t("tile.screen", { name: nameOf(remote, state) });
+  view.bind(
+    () => streams.get(`${id} screen`) ?? null,
+    (stream) => showStream(video, stream),
+  );
+  view.bind(words, (name) => video.setAttribute("aria-label", name));
+  const element = view.h(
+    "article",
+    { class: "tile screen", "data-participant": id, "data-health": "fine", "aria-label": words },
+    video,
+    view.h("div", { class: "tile-foot" }, view.h("span", { class: "tile-name" }, words)),
+  );
   return {
     element,
     update: (remote, state) => view.update([remote, state]),

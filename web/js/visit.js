@@ -359,17 +359,18 @@ export class Visit {
     return group;
   }
 
-  /** @param {readonly import("./protocol.js").Tile[]} tiles how large everything is shown */
-  show(tiles) {
-    this.#tiles = tiles;
-    this.#group?.show(tiles);
-  }
-
-  /** Sends a screen, or stops it. */
-  async share() {
-    if (this.#group?.sharing) this.#group.unshare();
-    else await this.#group?.share();
-  }
+  /** What a person does in a group. @type {import("./callview.js").GroupActions} */
+  actions = {
+    show: (tiles) => {
+      this.#tiles = tiles;
+      this.#group?.show(tiles);
+    },
+    share: () => {
+      if (this.#group?.sharing) this.#group.unshare();
+      else void this.#group?.share();
+    },
+    keepSound: () => this.options.dispatch({ type: "mute_answered" }),
+  };
 
   /** @returns {Promise<string>} a link for a guest, or "" */
   async inviteGuest() {

@@ -4,6 +4,7 @@ import { on, View } from "./dom.js";
 import { waitingOf } from "./hoststate.js";
 import { clock, span, timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
+import { createInvitation } from "./inviteview.js";
 import { currentLanguage, t } from "./language.js";
 import { nameOf } from "./tileview.js";
 
@@ -11,15 +12,19 @@ import { nameOf } from "./tileview.js";
  * @typedef {import("./hoststate.js").HostState} HostState
  * @typedef {import("./protocol.js").ParticipantView} ParticipantView
  * @typedef {import("./callstate.js").Remote} Remote
- * @typedef {"admit" | "decline" | "back_to_waiting" | "remove"} Verb
- * @typedef {{act: (verb: Verb, participant: string) => void, lock: (locked: boolean) => void}} PanelOptions
+ * @typedef {"admit" | "decline" | "back_to_waiting" | "remove" | "ask_mute"} Verb
+ *
+ * @typedef {object} PanelOptions
+ * @property {(verb: Verb, participant: string) => void} act
+ * @property {(locked: boolean) => void} lock
+ * @property {() => Promise<string>} invite gives a link for a guest, or ""
  */
 
 /**
  * @param {PanelOptions} options
  * @returns {import("./dom.js").Part<HostState>}
  */
-export function createPanel({ act, lock }) {
+export function createPanel({ act, lock, invite }) {
   /** @type {View<HostState>} */
   const view = new View();
   const locked = (/** @type {HostState} */ s) => s.room?.locked ?? false;
@@ -70,6 +75,7 @@ export function createPanel({ act, lock }) {
         t("desk.inside"),
       ),
       inside,
+      createInvitation(view, invite),
       view.h(
         "button",
         {
@@ -177,6 +183,18 @@ function createInsider(id, act) {
     view.h(
       "div",
       { class: "row" },
+      view.h(
+        "button",
+        {
+          type: "button",
+          "data-testid": "ask-mute",
+          "aria-label": ([remote, s]) => t("desk.ask_mute_name", { name: nameOf(remote, s) }),
+          hidden: ([remote, s]) => s.room?.media.mode !== "sfu" || !remote.audio,
+          onclick: on(() => act("ask_mute", id)),
+        },
+        icon("microphoneOff"),
+        () => t("desk.ask_mute"),
+      ),
       view.h(
         "button",
         {

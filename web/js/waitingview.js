@@ -74,6 +74,17 @@ export function createWaiting({ devices, leave }) {
       view.h("p", { class: "notice-line", hidden: (s) => !s.movedBack }, (s) =>
         t("waiting.moved_back", { provider: provider(s) }),
       ),
+      view.h(
+        "p",
+        {
+          class: "notice-line",
+          role: "alert",
+          hidden: (s) => !s.unsupported,
+          "data-testid": (s) => (s.unsupported ? "error-message" : null),
+          "data-code": (s) => (s.unsupported ? "group_unsupported" : null),
+        },
+        (s) => (s.unsupported ? t("waiting.unsupported") : ""),
+      ),
       view.h("p", { class: "notice-line", hidden: (s) => s.closing === 0 }, (s) =>
         t("waiting.closing", { time: timeOfDay(currentLanguage(), s.closing) }),
       ),
