@@ -26,6 +26,8 @@ const WIDEST = 1.9;
 const NARROWEST = 0.62;
 /** One's own picture, where it lies over the others. */
 const OWN = Object.freeze({ part: 0.13, least: 88, most: 160, form: 4 / 3 });
+/** Places in a strip, however short it is. */
+const LEAST_PLACES = 4;
 /** It may cover so much of the tile below it. */
 const COVERED = 0.2;
 
@@ -119,11 +121,11 @@ function withStrip(large, small, whole, page) {
   const thick = upright
     ? Math.min(150, Math.max(84, whole.height * 0.17))
     : Math.min(230, Math.max(120, whole.width * 0.18));
-  const long = upright ? thick * 1.05 : thick * 0.72;
-  const room = Math.max(2, Math.floor((length - GAP) / (long + GAP)));
+  const long = Math.min(upright ? thick * 1.05 : thick * 0.72, (length - GAP) / LEAST_PLACES - GAP);
+  const room = Math.floor((length - GAP) / (long + GAP) + 0.001);
   // One place is for one's own picture, and one for the button that turns the pages.
   const least = room - 1;
-  const perPage = small.length <= least ? least : Math.max(1, least - 1);
+  const perPage = small.length <= least ? least : least - 1;
   const pages = Math.max(1, Math.ceil(small.length / perPage));
   const shown = pages === 1 ? small : pageOf(small, perPage, Math.min(page, pages - 1));
   const place = (/** @type {number} */ at) => {
