@@ -1,0 +1,420 @@
+// Files between two pages: whole or not at all, in bounds, resumed, stopped at once.
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { test } from "node:test";
+
+import { toBase64url } from "../../web/js/bytes.js";
+import { ChatPartner } from "../../web/js/chatpartner.js";
+import { encodeChunk, encodeMessage } from "../../web/js/datacodec.js";
+import { Incoming } from "../../web/js/fileincoming.js";
+import { HIGH_WATER, WINDOW } from "../../web/js/fileoutgoing.js";
+import { Files } from "../../web/js/files.js";
+import { settle, wire } from "./wires.mjs";
+
+URL.createObjectURL = (blob) => {
+  const url = `blob:${made.size}`;
+  made.set(url, blob);
+  return url;
+};
+URL.revokeObjectURL = (url) => made.delete(url);
+const made = new Map();
+const sha = (bytes) => createHash("sha256").update(bytes).digest("hex");
+const newId = () => toBase64url(new Uint8Array(randomBytes(12)));
+const file = (size, name = "scan.pdf") => new File([randomBytes(size)], name, { type: "application/pdf" });
+const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+/** A place in memory that notes what is asked of it; `slow`: writes wait until `flow` is called. */
+class Place {
+  pieces = [];
+  discarded = 0;
+  waiting = [];
+  constructor({ slow = false, full = Number.POSITIVE_INFINITY } = {}) {
+    Object.assign(this, { slow, full });
+  }
+
+  async write(bytes) {
+    if (this.slow) await new Promise((resolve) => this.waiting.push(resolve));
+    if (this.length + bytes.length > this.full) throw new Error("disk full");
+    this.pieces.push(bytes);
+  }
+
+  get length() {
+    return this.pieces.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  flow() {
+    this.slow = false;
+    for (const go of this.waiting.splice(0)) go();
+  }
+
+  async finish() {
+    return new Blob(this.pieces);
+  }
+
+  async discard() {
+    this.discarded += 1;
+    this.pieces = [];
+  }
+}
+
+/** One page with files alone: "h" or "c". */
+function page(person, other, { place = () => new Place(), canTake = async () => true, consent = "unasked" } = {}) {
+  const self = { places: [], refused: [], told: [], offers: [] };
+  self.files = new Files({
+    consent, newId, canTake,
+    makePlace: async () => {
+      const now = place();
+      self.places.push(now);
+      return now;
+    },
+    told: (now) => {
+      self.told.push(now);
+      self.partner.send({ type: "consent", files: now !== "withdrawn" });
+    },
+    arrived: (incoming) => self.offers.push(incoming),
+    changed: () => {},
+  });
+  self.partner = new ChatPartner({
+    person: other, files: self.files, prove: () => "A".repeat(22), now: () => performance.now(),
+    output: () => {}, greeted: () => {}, refused: (reason) => self.refused.push(reason),
+  });
+  self.states = () => self.files.list.map(({ state, reason }) => (reason ? `${state} ${reason}` : state));
+  return self;
+}
+
+async function pair(options = {}) {
+  const h = page("h", "c", options.h);
+  const c = page("c", "h", options.c);
+  return { h, c, made: await link(h, c) };
+}
+
+async function link(h, c) {
+  const now = wire();
+  h.partner.connected(now.a);
+  c.partner.connected(now.b);
+  await settle(now);
+  return now;
+}
+
+async function settled(now) {
+  for (let n = 0; n < 8; n += 1) {
+    await settle(now);
+    await turn();
+  }
+}
+
+async function arrived(sent, { url }) {
+  assert.equal(sha(new Uint8Array(await made.get(url).arrayBuffer())), sha(new Uint8Array(await sent.arrayBuffer())));
+}
+
+test("a file crosses whole, after it was accepted and not before", async () => {
+  const { h, c, made: now } = await pair();
+  const sent = file(3_000_000);
+  h.files.offer([sent], ["c"]);
+  await settled(now);
+  assert.deepEqual(c.states(), ["offered"]);
+  const [offer] = c.offers;
+  assert.deepEqual([offer.name, offer.size, offer.kind], ["scan.pdf", 3_000_000, "application/pdf"]);
+  assert.equal(c.places.length, 0);
+  c.files.accept(offer);
+  await settled(now);
+  assert.deepEqual(h.states(), ["done"]);
+  assert.deepEqual(c.states(), ["done"]);
+  await arrived(sent, offer);
+  assert.equal(made.get(offer.url).type, "application/octet-stream");
+  assert.deepEqual([...h.refused, ...c.refused], []);
+  c.files.dismiss(offer);
+  assert.equal(made.has("blob:0"), false);
+  assert.equal(c.places[0].discarded, 1);
+});
+
+test("an empty file is a file, too", async () => {
+  const { h, c, made: now } = await pair();
+  const sent = new File([], "empty.txt");
+  h.files.offer([sent], ["c"]);
+  await settled(now);
+  c.files.accept(c.offers[0]);
+  await settled(now);
+  assert.deepEqual([...h.states(), ...c.states()], ["done", "done"]);
+  await arrived(sent, c.offers[0]);
+});
+
+test("cut again and again, it goes on from where it was", async () => {
+  const { h, c, made: first } = await pair();
+  const sent = file(20_000_000);
+  h.files.offer([sent], ["c"]);
+  await settled(first);
+  c.files.accept(c.offers[0]);
+  let now = first;
+  let bytes = 0;
+  for (let n = 0; n < 12; n += 1) {
+    let budget = 40;
+    now.a.through = (what, data) => {
+      if (what !== "chunk") return [[what, data]];
+      if (budget === 0) return [];
+      budget -= 1;
+      return [[what, data]];
+    };
+    // Chunks that are lost are lost with the connection: the rest of it does not come either.
+    await settle(now);
+    await turn();
+    await settle(now);
+    assert.ok(c.offers[0].bytes >= bytes);
+    bytes = c.offers[0].bytes;
+    now.a.cut();
+    if (c.offers[0].state === "done") break;
+    now = await link(h, c);
+  }
+  await settled(now);
+  assert.deepEqual([...h.states(), ...c.states()], ["done", "done"]);
+  await arrived(sent, c.offers[0]);
+  assert.deepEqual([...h.refused, ...c.refused], []);
+});
+
+test("a slow disk holds the sender back, and memory stays bounded", async () => {
+  const slow = new Place({ slow: true });
+  const { h, c, made: now } = await pair({ c: { place: () => slow } });
+  h.files.offer([file(30_000_000)], ["c"]);
+  await settled(now);
+  c.files.accept(c.offers[0]);
+  let onTheWay = 0;
+  now.a.through = (what, data) => {
+    if (what === "chunk") onTheWay += data.byteLength;
+    return [[what, data]];
+  };
+  await settled(now);
+  assert.ok(onTheWay > WINDOW / 2 && onTheWay < WINDOW * 1.1, `${onTheWay}`);
+  slow.flow();
+  await settled(now);
+  assert.deepEqual(c.states(), ["done"]);
+});
+
+test("a full buffer of the browser holds the sender back", async () => {
+  const { h, c, made: now } = await pair();
+  now.a.buffered = HIGH_WATER;
+  h.files.offer([file(5_000_000)], ["c"]);
+  await settled(now);
+  c.files.accept(c.offers[0]);
+  await settled(now);
+  assert.equal(c.offers[0].bytes, 0);
+  now.a.buffered = 0;
+  now.a.handlers.low();
+  await settled(now);
+  assert.deepEqual(c.states(), ["done"]);
+});
+
+test("several go one after another, in order", async () => {
+  const { h, c, made: now } = await pair();
+  const sent = [file(400_000, "1"), file(300_000, "2"), file(200_000, "3")];
+  h.files.offer(sent, ["c"]);
+  await settled(now);
+  const order = [];
+  now.a.through = (what, data) => {
+    if (what === "chunk") order.push(toBase64url(new Uint8Array(data, 0, 12)));
+    return [[what, data]];
+  };
+  for (const offer of [c.offers[2], c.offers[0], c.offers[1]]) c.files.accept(offer);
+  await settled(now);
+  assert.deepEqual(c.states(), ["done", "done", "done"]);
+  const changes = order.filter((id, n) => id !== order[n - 1]);
+  assert.equal(changes.length, 3, "they were mixed");
+  for (const [n, offer] of c.offers.entries()) await arrived(sent[n], offer);
+});
+
+test("declined, cancelled by either, too large: both know, nothing is left", async () => {
+  const { h, c, made: now } = await pair();
+  h.files.offer([file(10), file(9_000_000), file(9_000_000)], ["c"]);
+  await settled(now);
+  c.offers[0].decline("declined");
+  c.files.accept(c.offers[1]);
+  now.a.through = (what, data) => (what === "chunk" ? [] : [[what, data]]);
+  await settled(now);
+  c.offers[1].cancel("cancelled");
+  h.files.list[2].cancel("cancelled");
+  await settled(now);
+  assert.deepEqual(h.states(), ["declined declined", "cancelled cancelled", "cancelled cancelled"]);
+  assert.deepEqual(c.states(), ["declined declined", "cancelled cancelled", "cancelled cancelled"]);
+  assert.equal(c.places[0].discarded, 1);
+
+  const small = await pair({ c: { canTake: async () => false } });
+  small.h.files.offer([file(10)], ["c"]);
+  await settled(small.made);
+  assert.deepEqual(small.h.states(), ["declined too_large"]);
+});
+
+test("consent withdrawn stops everything at once, in both directions, until it is given again", async () => {
+  const { h, c, made: now } = await pair();
+  h.files.offer([file(9_000_000), file(10)], ["c"]);
+  c.files.offer([file(9_000_000)], ["h"]);
+  await settled(now);
+  now.a.through = (what, data) => (what === "chunk" ? [] : [[what, data]]);
+  c.files.accept(c.offers[0]);
+  h.files.accept(h.offers[0]);
+  await settle(now);
+  c.files.withdraw();
+  await settled(now);
+  for (const side of [h, c]) {
+    assert.ok(side.states().every((state) => ["cancelled withdrawn", "done"].includes(state)), side.states().join());
+  }
+  assert.deepEqual(c.told, ["given", "withdrawn"]);
+  assert.ok(!h.files.willing("c"));
+  h.files.offer([file(10)], ["c"]);
+  assert.equal(h.states().at(-1), "cancelled withdrawn");
+  now.a.cut();
+  const next = await link(h, c);
+  assert.ok(!h.files.willing("c"), "it holds over a reconnect");
+  c.files.allow();
+  await settled(next);
+  assert.ok(h.files.willing("c"));
+  h.files.offer([file(10)], ["c"]);
+  await settled(next);
+  c.files.accept(c.offers.at(-1));
+  await settled(next);
+  assert.equal(c.states().at(-1), "done");
+});
+
+test("an offer that crosses with a withdrawal is turned away", async () => {
+  const { h, c, made: now } = await pair({ c: { consent: "withdrawn" } });
+  assert.ok(!h.files.willing("c"));
+  now.a.send(encodeMessage({ type: "offer", file: newId(), name: "x", size: 1, kind: "" }));
+  await settled(now);
+  assert.deepEqual(c.offers, []);
+});
+
+test("a page loaded anew: what it sent has failed for the other, what it received is offered again", async () => {
+  const { h, c, made: now } = await pair();
+  h.files.offer([file(9_000_000)], ["c"]);
+  c.files.offer([file(9_000_000)], ["h"]);
+  await settled(now);
+  for (const end of [now.a, now.b]) end.through = (what, data) => (what === "chunk" ? [] : [[what, data]]);
+  c.files.accept(c.offers[0]);
+  h.files.accept(h.offers[0]);
+  await settled(now);
+  now.a.cut();
+  const again = page("h", "c");
+  const next = await link(again, c);
+  assert.equal(c.offers[0].state, "failed");
+  assert.equal(c.offers[0].reason, "lost");
+  again.files.accept(again.offers[0]);
+  await settled(next);
+  assert.equal(again.states()[0], "done");
+});
+
+test("a file that arrives damaged is thrown away", async () => {
+  const { h, c, made: now } = await pair();
+  now.a.through = (what, data) => {
+    if (what === "chunk") new Uint8Array(data)[data.byteLength - 1] ^= 1;
+    return [[what, data]];
+  };
+  h.files.offer([file(100_000)], ["c"]);
+  await settled(now);
+  c.files.accept(c.offers[0]);
+  await settled(now);
+  assert.deepEqual([...h.states(), ...c.states()], ["failed damaged", "failed damaged"]);
+  assert.equal(c.places[0].discarded, 1);
+  assert.equal(c.offers[0].url, "");
+});
+
+test("no room, or a file that can no longer be read, is told to both", async () => {
+  const full = await pair({ c: { place: () => new Place({ full: 50_000 }) } });
+  full.h.files.offer([file(100_000)], ["c"]);
+  await settled(full.made);
+  full.c.files.accept(full.c.offers[0]);
+  await settled(full.made);
+  assert.deepEqual([...full.h.states(), ...full.c.states()], ["failed unwritable", "failed unwritable"]);
+
+  const gone = await pair();
+  const sent = file(100_000);
+  gone.h.files.offer([sent], ["c"]);
+  await settled(gone.made);
+  sent.slice = () => ({ arrayBuffer: async () => { throw new DOMException("changed", "NotReadableError"); } });
+  gone.c.files.accept(gone.c.offers[0]);
+  await settled(gone.made);
+  assert.deepEqual([...gone.h.states(), ...gone.c.states()], ["failed unreadable", "failed unreadable"]);
+});
+
+/** A page that greets and then says what it likes. */
+async function hostile(greeting = {}) {
+  const c = page("c", "h");
+  const now = wire();
+  c.partner.connected(now.b);
+  const say = (message) => now.a.send(typeof message === "string" ? message : encodeMessage(message));
+  say({ type: "hello", version: 1, lines: { own: 0, other: 0 }, files: true, sending: [], ...greeting });
+  await settle(now);
+  return { c, now, say };
+}
+
+for (const [what, act, reason] of [
+  ["a chunk of nothing", ({ now }) => now.a.sendChunk(encodeChunk(newId(), 0, new Uint8Array(5))), "unknown_file"],
+  ["a chunk before it was accepted", ({ now, id }) => now.a.sendChunk(encodeChunk(id, 0, new Uint8Array(5))), "out_of_range"],
+  ["a chunk that leaves bytes out", ({ now, id, accept }) => accept(() => now.a.sendChunk(encodeChunk(id, 7, new Uint8Array(5)))), "out_of_range"],
+  ["more bytes than were said", ({ now, id, accept }) => accept(() => now.a.sendChunk(encodeChunk(id, 0, new Uint8Array(101)))), "out_of_range"],
+  ["another file by the same id", ({ say, id }) => say({ type: "offer", file: id, name: "other", size: 100, kind: "" }), "unexpected"],
+  ["an answer to nothing", ({ say }) => say({ type: "accept", file: newId(), from: 0 }), "unknown_file"],
+  ["an acceptance of one's own offer", ({ say, id }) => say({ type: "accept", file: id, from: 0 }), "unexpected"],
+  ["a second greeting", ({ say }) => say({ type: "hello", version: 1, lines: { own: 0, other: 0 }, files: true, sending: [] }), "unexpected"],
+  ["an acknowledgement of nothing", ({ say }) => say({ type: "ack", n: 5 }), "out_of_range"],
+  ["an edit of nothing", ({ say, id }) => say({ type: "draft", id, start: false, edits: [] }), "unexpected"],
+  ["an edit beyond the end", ({ say, id }) => say({ type: "draft", id, start: true, edits: [{ at: 1, erase: 0, insert: "x" }] }), "out_of_range"],
+  ["a chunk too large", ({ now }) => now.a.sendChunk(new Uint8Array(70_000)), "too_large"],
+  ["nonsense", ({ say }) => say("{"), "malformed"],
+]) {
+  test(`refused and without effect: ${what}`, async () => {
+    const { c, now, say } = await hostile();
+    const id = newId();
+    say({ type: "offer", file: id, name: "x", size: 100, kind: "" });
+    await settled(now);
+    await act({
+      now, say, id,
+      accept: async (then) => {
+        c.files.accept(c.offers[0]);
+        await settled(now);
+        then();
+      },
+    });
+    await settled(now);
+    assert.deepEqual(c.refused, [reason]);
+    assert.equal(c.partner.ready, true);
+    assert.ok(c.files.list.every((transfer) => transfer instanceof Incoming && transfer.state !== "done"));
+  });
+}
+
+test("before a greeting nothing else is taken; after sixteen refusals nobody listens any more", async () => {
+  const c = page("c", "h");
+  const now = wire();
+  c.partner.connected(now.b);
+  for (let n = 0; n < 40; n += 1) now.a.send(encodeMessage({ type: "ack", n: 1 }));
+  await settle(now);
+  assert.equal(c.refused.length, 16);
+  assert.ok(c.refused.every((reason) => reason === "unexpected"));
+  assert.equal(now.b.open, false);
+});
+
+test("offers without end are turned away, and messages without end are not taken", async () => {
+  const { c, now, say } = await hostile();
+  for (let n = 0; n < 40; n += 1) say({ type: "offer", file: newId(), name: "x", size: 1, kind: "" });
+  await settle(now);
+  assert.equal(c.offers.length, 32);
+  assert.deepEqual(c.refused, []);
+  for (let n = 0; n < 2000; n += 1) say({ type: "consent", files: true });
+  await settle(now);
+  assert.ok(c.refused.includes("too_fast"));
+  assert.equal(now.b.open, false);
+});
+
+test("a sender that does not wait for the disk is cut off", async () => {
+  const slow = new Place({ slow: true });
+  const id = newId();
+  const held = page("c", "h", { place: () => slow });
+  const next = wire();
+  held.partner.connected(next.b);
+  next.a.send(encodeMessage({ type: "hello", version: 1, lines: { own: 0, other: 0 }, files: true, sending: [] }));
+  next.a.send(encodeMessage({ type: "offer", file: id, name: "x", size: 2 ** 30, kind: "" }));
+  await settled(next);
+  held.files.accept(held.offers[0]);
+  await settled(next);
+  for (let n = 0; n < 200; n += 1) next.a.sendChunk(encodeChunk(id, n * 60_000, new Uint8Array(60_000)));
+  await settled(next);
+  assert.deepEqual(held.states(), ["failed damaged"]);
+  assert.deepEqual(held.refused, ["out_of_range"]);
+});
