@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from signaling.api import Api
+from signaling.code_api import CodeApi
 from signaling.credentials import Credentials
 from signaling.deps import Deps
 from signaling.door import AnsweredHook, Doorkeeper
@@ -114,6 +115,7 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
     credentials = Credentials(deps, hub.arrivals)
     app.router.add_routes(Api(deps, credentials, hub.rooms).routes())
     app.router.add_routes(SignInApi(deps, credentials).routes())
+    app.router.add_routes(CodeApi(deps, credentials, hub.rooms).routes())
     app.router.add_routes(Health(deps, hub).routes())
 
     async def page(request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,6 @@
 -- Deletes a session with all its mailboxes, if it is the one the caller knows (and so knows the
 -- mailboxes of); tells every node.
--- KEYS[1] the session; KEYS[2…] the mailboxes of all its participants
+-- KEYS[1] the session; KEYS[2] its typed code; KEYS[3…] the mailboxes of all its participants
 -- ARGV[1] the revision expected; ARGV[2] every node's channel; ARGV[3] the message
 -- Gives 1 when nothing is left, else the session that is stored instead.
 local current = redis.call('GET', KEYS[1])

@@ -51,6 +51,7 @@ CHANGE: Final = Script.named("change", repeatable=True)
 END: Final = Script.named("end", repeatable=True)
 POST: Final = Script.named("post", repeatable=False)
 RENEW: Final = Script.named("renew", repeatable=True)
+REDEEM: Final = Script.named("redeem", repeatable=False)
 TAKE: Final = Script.named(
     "take", repeatable=False
 )  # what was taken and lost on the way is not "nothing"

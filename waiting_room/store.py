@@ -168,9 +168,15 @@ class SessionStore:
         """Ends a session for all: deletes all its keys at once and tells every node."""
         case = _Case(room, event, now_ms, cached)
         self._ending.add(room)
+        code_key = self._keyspace.code_key(room)
         try:
             async with self._gate.operation():
-                return await self._end(case)
+                code: Any = await persistently(lambda: self._redis.get(code_key))
+                outcome = await self._end(case)
+                if code is not None and isinstance(outcome, Changed):
+                    # In a slot of its own, so not in the script; without its room it leads nowhere.
+                    await self._redis.delete(self._keyspace.typed_key(code.decode()))
+                return outcome
         finally:
             self._ending.discard(room)
 
@@ -445,6 +451,7 @@ class SessionStore:
         call = scripts.END.call(
             (
                 self._keyspace.session_key(ended.room),
+                self._keyspace.code_key(ended.room),
                 *(self._keyspace.mail_key(ended.room, p.id) for p in ended.participants),
             ),
             (

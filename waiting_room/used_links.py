@@ -3,8 +3,9 @@
 Redis may hold nothing for more than an hour and may come back empty, while a link may be opened a
 month after it was made. So this is kept in the state directory, which all nodes share and which
 holds what is durable anyway: one empty file for each used link,
-`state_dir/used-links/{day}-{digest}`, until the day on which the link has expired. Creating a file that must not exist yet is
-atomic, on network file systems too, so of two browsers that come at once one gets in.
+`state_dir/used-links/{day}-{digest}`, until the day on which the link has expired. Creating a file
+that must not exist yet is atomic, on network file systems too, so of two browsers that come at once
+one gets in.
 """
 
 from __future__ import annotations

@@ -1,0 +1,172 @@
+"""Codes read over the telephone: made by a host, typed once, and not to be guessed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from signaling.address import parse_networks
+from signaling.guesses import FREE
+from tests.integration.signaling.conftest import NewPage, StartNode
+from tests.integration.signaling.house import Deployment, Node
+from tests.integration.signaling.page import Page
+from tests.integration.signaling.raw import Answer, Raw
+from tests.integration.signaling.test_http_api import ask
+from waiting_room.tokens import TokenType
+
+HOST, CLIENT = TokenType.HOST, TokenType.CLIENT
+
+
+async def make(node: Node, host: Page) -> Answer:
+    return await ask(node, "/api/v1/codes", host.token, method="POST", body={})
+
+
+async def redeem(node: Node, code: Any, raw: Raw | None = None, **headers: str) -> Answer:
+    async def over(connection: Raw) -> Answer:
+        return await connection.request(
+            "/api/v1/codes/redeem",
+            method="POST",
+            body=json.dumps({"code": code}).encode(),
+            Content_Type="application/json",
+            **headers,
+        )
+
+    if raw is not None:
+        return await over(raw)
+    async with await Raw.connect(node) as connection:
+        return await over(connection)
+
+
+async def test_a_code_leads_into_the_waiting_room_once(
+    start: StartNode, page: NewPage, redis_server: Any
+) -> None:
+    node, other = await start("a"), await start("b")
+    host = page(HOST)
+    assert (await make(node, host)).json["code"] == "room_ended", "the room is not open yet"
+    await host.open(node)
+    made = await make(node, host)
+    assert made.status == 201
+    code = made.json["code"]
+    assert len(code) == 9
+    assert made.json["used"] is False
+    with redis_server.admin() as redis:
+        for key in redis.keys("*code*"):
+            assert 0 < redis.pttl(key) <= 3_600_000
+
+    # Typed at another node than the host's.
+    typed = await redeem(other, code)
+    assert typed.status == 200
+    client = page(CLIENT, name="Dora", token=typed.json["token"])
+    welcome = await client.open(other)
+    assert welcome["role"] == "client"
+    await host.view(lambda view: [p["name"] for p in view["participants"]] == ["Dora"])
+
+    again = await redeem(node, code)
+    assert (again.status, again.json["code"]) == (409, "already_used")
+    assert (await ask(node, "/api/v1/codes", host.token)).json["used"] is True
+    # Another person, another code.
+    second = (await make(node, host)).json["code"]
+    assert second != code
+    assert (await redeem(node, second)).status == 200
+
+
+async def test_of_two_who_type_it_at_once_one_gets_in(node: Node, page: NewPage) -> None:
+    host = page(HOST)
+    await host.open(node)
+    code = (await make(node, host)).json["code"]
+    answers = await asyncio.gather(*(redeem(node, code) for _ in range(3)))
+    assert sorted(a.status for a in answers) == [200, 409, 409]
+
+
+async def test_a_new_code_and_the_end_of_the_room_void_a_code(
+    node: Node, page: NewPage, redis_server: Any
+) -> None:
+    host = page(HOST)
+    await host.open(node)
+    first = (await make(node, host)).json["code"]
+    second = (await make(node, host)).json["code"]
+    assert (await redeem(node, first)).json["code"] == "code_unknown"
+    await host.do("end")
+    assert (await redeem(node, second)).json["code"] == "code_unknown"
+    with redis_server.admin() as redis:
+        assert redis.keys("*") == [], "nothing is left of the room, its code included"
+
+
+async def test_only_a_host_makes_codes(node: Node, page: NewPage) -> None:
+    host, client = page(HOST), page(CLIENT)
+    await host.open(node)
+    await client.open(node)
+    for method, body in (("POST", {}), ("GET", None)):
+        answer = await ask(node, "/api/v1/codes", client.token, method=method, body=body)
+        assert (answer.status, answer.json["code"]) == (403, "token_wrong_role")
+
+
+async def test_what_is_no_code_is_a_bad_request(node: Node) -> None:
+    for code in (
+        "12345678",
+        "1234567890",
+        "12345678x",
+        "123 456 789",
+        "١٢٣٤٥٦٧٨٩",
+        123456789,
+        None,
+    ):
+        answer = await redeem(node, code)
+        assert (answer.status, answer.json["field"]) == (400, "code"), code
+
+
+async def test_a_locked_room_stays_locked(node: Node, page: NewPage) -> None:
+    host = page(HOST)
+    await host.open(node)
+    code = (await make(node, host)).json["code"]
+    await host.do("lock", locked=True)
+    typed = await redeem(node, code)
+    client = page(CLIENT, token=typed.json["token"])
+    answer, _ = await client.refused(node)
+    assert answer["code"] == "room_locked"
+
+
+async def test_ten_thousand_guesses_find_nothing_and_slow_nobody(
+    start: StartNode, deployment: Deployment, page: NewPage
+) -> None:
+    node = await start(trusted_proxies=parse_networks(["127.0.0.1"]))
+    host, client = page(HOST), page(CLIENT, name="Ada")
+    await host.open(node)
+    await client.open(node)
+    code = (await make(node, host)).json["code"]
+    looked_at = {"one": 0, "many": 0}
+    slowest = 0.0
+
+    async def guess(count: int, who: str, first: int) -> None:
+        async with await Raw.connect(node) as raw:
+            for number in range(count):
+                wrong = f"{(int(code) + 1 + first + number) % 10**9:09}"
+                address = "198.51.100.1" if who == "one" else f"10.{first % 250}.{number % 250}.9"
+                answer = await redeem(node, wrong, raw, X_Forwarded_For=address)
+                assert answer.json["code"] in ("code_unknown", "slow_down"), answer.json
+                if answer.json["code"] == "slow_down":
+                    assert answer.json["retry_after"] > 0
+                    assert int(answer.headers["retry-after"]) >= 1
+                else:
+                    looked_at[who] += 1
+
+    async def others() -> None:
+        nonlocal slowest
+        for _ in range(100):
+            began = time.monotonic()
+            await ask(node, "/api/v1/link", client.token)
+            slowest = max(slowest, time.monotonic() - began)
+
+    began = time.monotonic()
+    tasks = [guess(1250, "one", start * 1250) for start in range(6)]
+    tasks += [guess(1250, "many", 100 + start) for start in range(2)]
+    await asyncio.gather(*tasks, others())
+    assert looked_at["one"] <= FREE + 4, "of 7,500 from one address"
+    assert looked_at["many"] <= 250 * 2 * FREE
+    assert time.monotonic() - began < 50
+    assert slowest < 1.0
+    # Somebody who has the code is let in at once, from an address that has not guessed.
+    typed = await redeem(node, code, X_Forwarded_For="203.0.113.5")
+    assert typed.status == 200

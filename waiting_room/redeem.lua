@@ -1,0 +1,8 @@
+-- Takes what a typed code leads to, once. The empty value left behind says that it has been used.
+-- KEYS[1] the typed code
+-- Gives what it leads to, '' when it has been used, false when there is no such code.
+local value = redis.call('GET', KEYS[1])
+if value and value ~= '' then
+  redis.call('SET', KEYS[1], '', 'KEEPTTL')
+end
+return value
