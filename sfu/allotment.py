@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sfu.interfaces import Bounds, Tile
-from sfu.layers import ALL_TEMPORAL, PAUSED, Step, Wish, allocate, best_layer
+from sfu.layers import ALL_TEMPORAL, MARGIN, PAUSED, Step, Wish, allocate, best_layer
 from sfu.participant import Participant
 from sfu.stream import Stream
 from sfu.subscription import Subscription
@@ -15,14 +15,15 @@ SCREEN = "screen"
 
 _SMALL = (320, 180)
 _LARGE = (1280, 720)
-_CALM = 3.0  # seconds after a step down in which nobody is raised
+_CALM, _LONGEST_CALM = 3.0, 24.0  # seconds after a step down in which nobody is raised
+_HASTY = 5.0  # a step up that held no longer was none: the next one waits twice as long
 
 
 def allot(
     participant: Participant, bounds: Bounds, recency: Callable[[str], float], now: float
 ) -> int:
-    """Aim the participant's video subscriptions; gives the bit rate that everything wanted would
-    take, sound included. `recency` tells when somebody last spoke."""
+    """Aim the participant's video subscriptions; gives the bit rate at which everything would be
+    allotted that is wanted, sound included. `recency` tells when somebody last spoke."""
     sound = participant.sound_bitrate()
     wanted: list[tuple[Subscription, Tile]] = []
     for subscription in participant.videos():
@@ -35,14 +36,22 @@ def allot(
     wishes = [_wish(subscription, tile, now) for subscription, tile in shown]
     budget = min(participant.bandwidth.target, bounds.max_bitrate_down) - sound
     chosen = allocate(budget, wishes)
-    calm = now - participant.lowered_at < _CALM
+    calm = now - participant.lowered_at < participant.calm
+    lowered = raised = False
     for (subscription, _), wish, index in zip(shown, wishes, chosen, strict=True):
-        if index < wish.current:
-            participant.lowered_at = now
-        if calm and PAUSED < wish.current < index:
-            continue
+        lowered = lowered or index < wish.current
+        if PAUSED < wish.current < index:
+            if calm:
+                continue
+            raised = True
         _aim(subscription, wish, index)
-    return sound + sum(wish.steps[-1].bitrate for wish in wishes if wish.steps)
+    if lowered:
+        hasty = now - participant.raised_at < _HASTY
+        participant.calm = min(max(participant.calm, _CALM) * 2, _LONGEST_CALM) if hasty else _CALM
+        participant.lowered_at = now
+    elif raised:
+        participant.raised_at = now
+    return sound + int(MARGIN * sum(wish.steps[-1].bitrate for wish in wishes if wish.steps))
 
 
 def _tile(participant: Participant, subscription: Subscription) -> Tile | None:

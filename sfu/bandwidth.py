@@ -20,6 +20,7 @@ MINIMUM = 50_000
 """The estimate never falls below it: it is about what sound and its overhead need."""
 
 _WINDOW = 0.5  # seconds over which the rate that arrives is measured
+_MOMENT = 0.2
 _MAX_ACKED = 4096  # packets in that window; the oldest go first, and the rate then reads lower
 _DECREASE = 0.85
 _INCREASE = 1.08  # per second
@@ -92,8 +93,24 @@ class Bandwidth:
         span = max(self._acked[-1][0] - self._acked[0][0], 0.1)
         return (self._acked_octets - self._acked[0][1]) * 8 / span
 
-    def feedback(self, received: Received, downlink: Downlink, now: float) -> None:
-        """Take one transport-wide feedback packet on what went out through the downlink."""
+    def _recent(self) -> float:
+        """Bits per second that arrived in the last moment: while a queue grows, what the way
+        carries. The longer window would still hold what was before."""
+        newest = self._acked[-1][0] if self._acked else 0.0
+        octets = 0
+        first = newest
+        for arrived, size in reversed(self._acked):
+            if newest - arrived > _MOMENT:
+                break
+            octets += size
+            first = min(first, arrived)
+        return octets * 8 / max(newest - first, _MOMENT / 2)
+
+    def feedback(
+        self, received: Received, downlink: Downlink, now: float, *, burst: bool = False
+    ) -> None:
+        """Take one transport-wide feedback packet on what went out through the downlink. After
+        a `burst` of ours, a probe or a key frame, a queue that grows is no news."""
         self.feedback_seen = True
         self._last_feedback = now
         newest = downlink.next_number - 1
@@ -117,7 +134,9 @@ class Bandwidth:
             self._ack(arrived, downlink.sizes[slot])
             self._gradient.packet(downlink.times[slot], arrived)
             was_over = was_over or self._gradient.usage is Usage.OVERUSE
-        self._adjust(Usage.OVERUSE if was_over else self._gradient.usage, now)
+        usage = Usage.OVERUSE if was_over else self._gradient.usage
+        if not (burst and usage is Usage.OVERUSE):
+            self._adjust(usage, now)
         self._judge_loss(now)
         self._settle(now)
 
@@ -141,9 +160,8 @@ class Bandwidth:
             # Once per response time: what was sent before the decrease still tells of overuse.
             if now - self.overused_at > self.round_trip + 0.1:
                 self.overused_at = now
-                lowered = _DECREASE * acked if acked else self._delay_based * _DECREASE
-                self._delay_based = min(self._delay_based, lowered)
-                self._ceiling = acked
+                self._ceiling = self._recent()
+                self._delay_based = min(self._delay_based, _DECREASE * self._ceiling)
             self._last_increase = now
         elif usage is Usage.NORMAL and passed > 0:
             if self._ceiling and self._delay_based > self._ceiling * 0.8:

@@ -11,14 +11,16 @@ SENT_RING = 4096
 class Downlink:
     """Numbers every packet for transport-wide congestion control, over all tracks.
 
-    `times[n % SENT_RING]` and `sizes[…]` are those of the packet with number n.
+    `times[n % SENT_RING]` and `sizes[…]` are those of the packet with number n. `raised_at` is when
+    a source last began in a larger layer: its key frame makes a queue for a moment.
     """
 
-    __slots__ = ("next_number", "send", "send_rtcp", "sizes", "times")
+    __slots__ = ("next_number", "raised_at", "send", "send_rtcp", "sizes", "times")
 
     def __init__(self, send: Callable[[int], None], send_rtcp: Callable[[bytes], None]) -> None:
         self.send = send
         self.send_rtcp = send_rtcp
         self.next_number = 1 << 16
+        self.raised_at = float("-inf")
         self.times = [0.0] * SENT_RING
         self.sizes = [0] * SENT_RING

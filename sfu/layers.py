@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 PAUSED = -1
-_MARGIN = 1.15  # more than now only when there is that much room: no going back and forth
+MARGIN = 1.15
+"""Nobody gets more than now unless there is that much room: no going back and forth."""
+
 _SCARCE = 0.7  # of its rate, at which the first source is sent all the same: better than nothing
 ALL_TEMPORAL = 3
 
@@ -53,7 +55,7 @@ def allocate(budget: int, wishes: Sequence[Wish]) -> list[int]:
         wish, at = wishes[index], chosen[index]
         if at + 1 == len(wish.steps):
             return False
-        margin = _MARGIN if at + 1 > wish.current else 1.0
+        margin = MARGIN if at + 1 > wish.current else 1.0
         before = wish.steps[at].bitrate if at >= 0 else 0
         extra = wish.steps[at + 1].bitrate - before
         if extra + (margin - 1) * wish.steps[at + 1].bitrate > left:

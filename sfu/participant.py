@@ -28,31 +28,10 @@ class Participant:
     """
 
     __slots__ = (
-        "allocated_at",
-        "allowance",
-        "arrivals",
-        "bandwidth",
-        "by_mid",
-        "by_ssrc",
-        "connected",
-        "downlink",
-        "ids",
-        "level",
-        "lowered_at",
-        "media",
-        "pid",
-        "probe",
-        "publications",
-        "rebound",
-        "repairs",
-        "repeat_budget",
-        "reported_at",
-        "round_trip",
-        "send_rtcp",
-        "subscriptions",
-        "tiles",
-        "told_at",
-        "transport_cc",
+        "allocated_at", "allowance", "arrivals", "bandwidth", "by_mid", "by_ssrc", "calm",
+        "connected", "downlink", "ids", "level", "lowered_at", "media", "pid", "probe",
+        "publications", "raised_at", "rebound", "repairs", "repeat_budget", "reported_at",
+        "round_trip", "send_rtcp", "subscriptions", "tiles", "told_at", "transport_cc",
     )  # fmt: skip
 
     def __init__(self, pid: str, transport: Transport, bounds: Bounds, now: float) -> None:
@@ -78,7 +57,8 @@ class Participant:
         self.tiles: Mapping[tuple[str, str], Tile] | None = None
         self.allowance = bounds.max_bitrate_up // 8
         self.allocated_at = self.reported_at = self.told_at = now
-        self.lowered_at = float("-inf")
+        self.lowered_at = self.raised_at = float("-inf")
+        self.calm = 0.0  # seconds after `lowered_at` in which nothing is raised
 
     def streams(self) -> list[Stream]:
         return [stream for one in self.publications.values() for stream in one.streams]

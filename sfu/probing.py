@@ -12,10 +12,12 @@ from sfu.twcc import Received
 
 _DURATION = 0.2
 _PATIENCE = 1.0  # for the feedback on it
-_INTERVAL, _LONGEST_INTERVAL = 2.0, 16.0
+_INTERVAL, _LONGEST_INTERVAL = 2.0, 8.0
+_AFTER_SUCCESS = 0.3
 _AFTER_OVERUSE = 3.0
-_FACTOR = 2.0  # of the estimate, at most
-_ENOUGH = 0.9  # of the rate sent that must arrive
+_FACTOR, _CAREFUL_FACTOR = 2.0, 1.5  # of the estimate, at most; careful after one that failed
+_QUEUED = 0.02  # seconds by which a probe may spread on its way and still count as carried
+_CAUTION = 0.85  # of the rate found where the way is the limit
 _MAX_LOSS = 0.15
 _MIN_PACKETS = 5
 
@@ -23,21 +25,22 @@ _MIN_PACKETS = 5
 class Probe:
     """One subscriber's probes, one at a time.
 
-    A probe lasts 200 ms at up to twice the estimate, and the next waits two seconds; after one that
-    failed the wait doubles, up to 16 seconds, so at most a fifth more is sent than media for long.
+    A probe lasts 200 ms at up to twice the estimate. After one that failed the next waits two
+    seconds, then four, then eight, and is more careful; so on a narrow way the queue that a probe
+    makes is short and rare.
     """
 
     __slots__ = (
-        "_began", "_end", "_ended", "_first", "_goal", "_interval", "_next", "_octets", "_results",
+        "_began", "_end", "_first", "_goal", "_interval", "_next", "_results", "ended_at",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
         self._next = now + 1.0
         self._interval = _INTERVAL
         self._goal = 0.0
-        self._began = self._ended = 0.0
+        self._began = 0.0
+        self.ended_at = float("-inf")
         self._first = self._end = -1  # transport-wide numbers, -1 while nothing is under way
-        self._octets = 0
         # Of the probe's packets: number -> (sent, arrived, size), None when lost.
         self._results: dict[int, tuple[float, float, int] | None] = {}
 
@@ -51,16 +54,16 @@ class Probe:
     ) -> None:
         """Begin a probe when more is wanted than the estimate allows, and the time is right."""
         if self._first >= 0:
-            if self._end >= 0 and now - self._ended > _PATIENCE:
+            if self._end >= 0 and now - self.ended_at > _PATIENCE:
                 self._finish(now, failed=True)
             return
         if wanted <= target or now < self._next or now - overused_at < _AFTER_OVERUSE:
             return
-        self._goal = min(target * _FACTOR, wanted * 1.15)
+        factor = _FACTOR if self._interval == _INTERVAL else _CAREFUL_FACTOR
+        self._goal = min(target * factor, wanted * 1.1)
         self._began = now
         self._first = downlink.next_number
         self._end = -1
-        self._octets = 0
         self._results.clear()
 
     def octets_due(self, downlink: Downlink, now: float) -> int:
@@ -76,7 +79,7 @@ class Probe:
         due = min(now - self._began + 0.02, _DURATION) * self._goal / 8
         if now - self._began >= _DURATION:
             self._end = newest
-            self._ended = now
+            self.ended_at = now
             return 0
         return max(0, int(due) - sent)
 
@@ -107,26 +110,24 @@ class Probe:
         if len(came) < _MIN_PACKETS or lost > _MAX_LOSS * len(self._results):
             self._finish(now, failed=True)
             return None
-        sent_first, sent_last = min(came)[0], max(came)[0]
-        arrived_first = min(came, key=lambda result: result[1])
-        arrived_last = max(came, key=lambda result: result[1])
-        total = sum(size for _, _, size in came)
-        # A burst has no length: the last one is not in the span of sending, nor the first in that
-        # of arriving.
-        last_burst = sum(size for sent, _, size in came if sent > sent_last - 0.005)
-        first_burst = sum(size for sent, _, size in came if sent < sent_first + 0.005)
-        send_span, arrive_span = sent_last - sent_first, arrived_last[1] - arrived_first[1]
-        if send_span < _DURATION / 3 or arrive_span <= 0:
+        first, last = min(came), max(came)
+        arrivals = [arrived for _, arrived, _ in came]
+        send_span, arrive_span = last[0] - first[0], max(arrivals) - min(arrivals)
+        if send_span < _DURATION / 2:
             self._finish(now, failed=True)
             return None
-        sent = (total - last_burst) * 8 / send_span
-        arrived = (total - first_burst) * 8 / max(arrive_span, send_span * 0.5)
-        held = arrived >= sent * _ENOUGH
+        total = sum(size for _, _, size in came)
+        # Carried: the queue at the end is hardly longer than at the beginning.
+        held = arrive_span - send_span < _QUEUED
         self._finish(now, failed=not held)
-        return min(sent, arrived) * (1.0 if held else 0.9)
+        if held:
+            return total * 8 / (self.ended_at - self._began)
+        # A burst has no length: the first one is not in the span that the others arrived in.
+        burst = sum(size for sent, _, size in came if sent < first[0] + 0.005)
+        return _CAUTION * (total - burst) * 8 / arrive_span
 
     def _finish(self, now: float, *, failed: bool) -> None:
+        self._next = now + (self._interval if failed else _AFTER_SUCCESS)
         self._interval = min(self._interval * 2, _LONGEST_INTERVAL) if failed else _INTERVAL
-        self._next = now + (self._interval if failed else 0.3)
         self._first = self._end = -1
         self._results.clear()

@@ -38,6 +38,7 @@ _FEEDBACK = 0.05  # between two transport-wide feedbacks to a publisher
 _REPORT = 1.0  # between two receiver reports
 _ALLOTMENT = 0.25
 _MEASURE = 0.5
+_SETTLING = 0.3  # for a queue that a burst of ours has made
 _MAX_RTCP = 1200  # octets of feedback that go as one packet
 _MAX_TILES = 64  # of one page; more are left out
 
@@ -337,7 +338,13 @@ class Room:
             self.counters.drop("bad_rtcp")
             return
         received = parsed[1]
-        participant.bandwidth.feedback(received, participant.downlink, now)
+        settling = participant.round_trip + _SETTLING
+        burst = (
+            participant.probe.active
+            or now - participant.probe.ended_at < settling
+            or now - participant.downlink.raised_at < settling
+        )
+        participant.bandwidth.feedback(received, participant.downlink, now, burst=burst)
         found = participant.probe.feedback(received, participant.downlink, now)
         if found is not None:
             participant.bandwidth.probed(found, now)

@@ -94,6 +94,8 @@ class Subscription:
         self._leave()
         leg = self.leg
         leg.target_limit = self.limit
+        if stream.layer > leg.layer:
+            leg.downlink.raised_at = now
         offset = (self._timestamp(stream, packet.timestamp, now) - packet.timestamp) & _M32
         leg.begin(stream.layer, packet.number, offset)
         if packet.vp8 is not None:
