@@ -27,6 +27,7 @@ TYPES: Final = {
     "code": "string",
     "typed": "string",
     "signed_out": "string",
+    "sfu": "string",
 }
 
 HOLDS: Final = 0

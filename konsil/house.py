@@ -1,5 +1,6 @@
 """What the roles of one process share, and what each gives back once it runs."""
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,6 +11,7 @@ from typing import TypeAlias
 from prometheus_client import CollectorRegistry
 
 from konsil.ice import RelayAccess
+from konsil.secret import Secret
 from konsil.settings import Settings
 
 
@@ -25,6 +27,10 @@ class House:
     lan_host: str | None  # an address of this machine in the local network, with --tls-self-signed
     certificate: tuple[Path, Path] | None = None  # the files of `tls`: chain and key
     relay: RelayAccess | None = None  # set by the role turn, or from KONSIL_TURN_EXTERNAL
+    redis: asyncio.Future[Secret] = field(default_factory=asyncio.Future)
+    """URL of the Redis; there as soon as the role that has it runs."""
+    forwarder: tuple[tuple[str, int], ...] = ()
+    """Addresses and ports of the forwarder of this process, which our relay may reach."""
     ready: dict[str, Callable[[], bool]] = field(default_factory=dict)
     """What a role needs in order to serve, by name, and whether it is there; for /readyz."""
     renewals: list[Callable[[], None]] = field(default_factory=list)

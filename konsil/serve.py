@@ -80,11 +80,6 @@ def _chosen(settings: Settings) -> list[str]:
             f"KONSIL_ROLES: this version has no {' or '.join(settings.roles)} yet; "
             f"it has {', '.join(STARTERS)}"
         )
-    if settings.media_topology == "sfu" and "sfu" not in chosen:
-        raise SettingsError(
-            "KONSIL_MEDIA_TOPOLOGY=sfu needs the forwarder, which this version has not yet: set it "
-            "to auto or p2p"
-        )
     return chosen
 
 

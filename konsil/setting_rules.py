@@ -68,6 +68,8 @@ def _insecure_public_url(settings: Settings) -> bool:
 
 def _same_ports(settings: Settings) -> bool:
     taken = [settings.port, settings.metrics_port]
+    if "sfu" in settings.roles:
+        taken.append(settings.sfu_port)
     if "turn" in settings.roles and not settings.turn_external:
         relay = [settings.turn_port, settings.turn_tls_port, settings.turn_fallback_port]
         if settings.turn_host and settings.host and settings.turn_host != settings.host:
@@ -118,8 +120,9 @@ _CONTRADICTIONS: Final[tuple[tuple[Callable[[Settings], bool], str], ...]] = (
         "KONSIL_TURN_EXTERNAL",
     ),
     (
-        lambda s: s.media_topology == "sfu" and "sfu" not in s.roles,
-        "KONSIL_MEDIA_TOPOLOGY=sfu needs the role sfu in KONSIL_ROLES",
+        lambda s: s.media_topology == "sfu" and "sfu" not in s.roles and s.redis_url is None,
+        "KONSIL_MEDIA_TOPOLOGY=sfu needs a forwarder: the role sfu in KONSIL_ROLES, or on another "
+        "machine with the same KONSIL_REDIS_URL",
     ),
     (
         lambda s: (s.turn_tls_cert is None) != (s.turn_tls_key is None),
@@ -135,7 +138,7 @@ _CONTRADICTIONS: Final[tuple[tuple[Callable[[Settings], bool], str], ...]] = (
     ),
     (
         _same_ports,
-        "KONSIL_PORT, KONSIL_METRICS_PORT, KONSIL_TURN_PORT, KONSIL_TURN_TLS_PORT and "
-        "KONSIL_TURN_FALLBACK_PORT must differ",
+        "KONSIL_PORT, KONSIL_METRICS_PORT, KONSIL_TURN_PORT, KONSIL_TURN_TLS_PORT, "
+        "KONSIL_TURN_FALLBACK_PORT and KONSIL_SFU_PORT must differ",
     ),
 )

@@ -202,7 +202,27 @@ class Settings:
         (),
         shown="none",
     )
-    sfu_port: int = _setting(kinds.PORT, "UDP port of the group forwarder", 3480)
+    sfu_host: str = _setting(
+        kinds.HOST,
+        "address the forwarder of groups listens on; 0.0.0.0 or :: for all of that family",
+        "",
+        shown="all; with loopback where the public URL is local",
+    )
+    sfu_port: int = _setting(
+        kinds.PORT, "port of the forwarder, UDP and TCP; 0 takes any free one", 10000
+    )
+    sfu_public_ipv4: str = _setting(
+        kinds.IPV4,
+        "IPv4 address that a one-to-one NAT in front of the forwarder shows instead",
+        "",
+        shown="that of the relay",
+    )
+    sfu_public_ipv6: str = _setting(
+        kinds.IPV6,
+        "IPv6 address that a one-to-one NAT in front of the forwarder shows instead",
+        "",
+        shown="that of the relay",
+    )
     ice_transport_policy: str = _setting(
         kinds.choice("all", "relay"), "paths that calls may take: all, or relay only", "all"
     )

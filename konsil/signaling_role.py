@@ -16,6 +16,8 @@ from konsil.house import House, Running
 from konsil.redis_child import RedisChild
 from konsil.secret import Secret
 from konsil.setting_rules import origin
+from konsil.settings import Settings
+from konsil.sfu_access import SfuAccess
 from konsil.turn_secret import CREDENTIAL_SECONDS
 from signaling.app import Server, build
 from signaling.deps import Deps, IceServer, IceServers
@@ -45,10 +47,17 @@ async def running(house: House) -> AsyncIterator[Running]:
         redis_url, redis_line = await stack.enter_async_context(_redis(house))
         client = connect(redis_url.reveal())
         stack.push_async_callback(client.aclose)
+        house.redis.set_result(redis_url)
         # A new id at every start: what a former process of this node held is gone.
         store = SessionStore(client, Keyspace(settings.redis_prefix), secrets.token_hex(8))
         await store.check()
-        server = _server(house, store, keyring, providers, public_url)
+        # Listening and asking block each other nowhere: forwarders have connections of their own.
+        asking = connect(redis_url.reveal())
+        stack.push_async_callback(asking.aclose)
+        forwarders = SfuAccess(asking, Keyspace(settings.redis_prefix), store.node)
+        server = _server(
+            house, store, keyring, providers, public_url=public_url, forwarders=forwarders
+        )
         stack.push_async_callback(server.stop)
         await server.start(sockets, house.tls)
         yield Running(
@@ -63,7 +72,13 @@ async def running(house: House) -> AsyncIterator[Running]:
 
 
 def _server(
-    house: House, store: SessionStore, keyring: KeyRing, providers: Providers, public_url: str
+    house: House,
+    store: SessionStore,
+    keyring: KeyRing,
+    providers: Providers,
+    *,
+    public_url: str,
+    forwarders: SfuAccess,
 ) -> Server:
     settings = house.settings
     try:
@@ -81,7 +96,8 @@ def _server(
                 ice_servers=_ice_servers(house),
                 ready=house.missing,
                 ice_transport_policy=cast(Literal["all", "relay"], settings.ice_transport_policy),
-                media_topology=cast(Literal["auto", "p2p", "sfu"], settings.media_topology),
+                media_topology=_topology(settings),
+                forwarders=forwarders,
                 trusted_proxies=settings.trusted_proxies,
                 # The rest is for Redis, the relay, and whoever has to be told that it is full.
                 max_connections=min(MAX_CONNECTIONS, house.files * 3 // 4),
@@ -89,6 +105,13 @@ def _server(
         )
     except PagesError as error:
         raise StartError(f"the web pages cannot be served: {error}") from None
+
+
+def _topology(settings: Settings) -> Literal["auto", "p2p", "sfu"]:
+    """As set, but without a forwarder that could ever be found all calls are peer-to-peer."""
+    if settings.media_topology == "auto" and "sfu" not in settings.roles:
+        return "auto" if settings.redis_url is not None else "p2p"
+    return cast(Literal["auto", "p2p", "sfu"], settings.media_topology)
 
 
 def _address(one: socket.socket) -> str:

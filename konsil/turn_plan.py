@@ -89,9 +89,13 @@ def plan(settings: Settings, chain: tuple[Path, Path] | None, lan_host: str | No
 
 
 def relay_config(
-    settings: Settings, planned: Plan, ports: Ports, secrets: Sequence[str]
+    settings: Settings,
+    planned: Plan,
+    ports: Ports,
+    secrets: Sequence[str],
+    services: Sequence[tuple[str, int]] = (),
 ) -> RelayConfig:
-    """What the relay is started with."""
+    """What the relay is started with. `services`: see RelayConfig.allowed_services."""
     certificate, key = planned.chain if planned.chain and ports.tls else ("", "")
     return RelayConfig(
         secrets=tuple(secrets),
@@ -108,6 +112,7 @@ def relay_config(
         allow_loopback_peers=settings.turn_allow_loopback_peers or planned.local,
         allowed_peers=tuple(str(network) for network in settings.turn_allowed_peers),
         denied_peers=tuple(str(network) for network in settings.turn_denied_peers),
+        allowed_services=tuple(services),
         processes=settings.turn_processes,
         limits=Limits(
             allocations=settings.turn_allocations, bandwidth=settings.turn_bandwidth * _MEGABIT

@@ -60,7 +60,9 @@ async def _started(house: House, planned: Plan, secrets: RelaySecrets) -> tuple[
         ports = _chosen(planned, give_way=settings.demo)
         accepted = [secret.reveal() for secret in secrets.accepted()]
         relay = Relay(
-            turn_plan.relay_config(settings, planned, ports, accepted),
+            # Whoever is in a group and gets nothing through but TURN: the relay stands beside
+            # the forwarder, inside our network, and may send to it, at that port alone.
+            turn_plan.relay_config(settings, planned, ports, accepted, house.forwarder),
             house.registry,
             SystemClock(),
         )

@@ -43,6 +43,9 @@ RETRY_AFTER_S: Final = 1.0
 MAX_DROPS: Final = 1024
 """Farewells to forwarders on their way at once; one more is left to the forwarder's timeouts."""
 
+LINGER_S: Final = 12.0
+"""How long a former way stays: the pages go on with it until media comes the new way."""
+
 _LOOK_AGAIN_S: Final = 0.1
 _PLACINGS: Final = 4
 _PAUSES_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -162,29 +165,43 @@ class GroupWatch:
     # --- what becomes of a room ---
 
     def _adopted(self, room: Room, before: Session | None) -> None:
-        """The session has changed: who is no longer inside, and a way that is no longer taken, are
-        dropped at once. Every node that knows the room says so, for one of them may just die."""
+        """The session has changed: who is no longer inside is dropped at once, and a way that is no
+        longer taken when the new one has had time to come about. Every node that knows the room
+        says so, for one of them may just die."""
         session = room.session
         if session is None or before is None or before.created_at != session.created_at:
             return
         old, new = before.media, session.media
         if new.generation != old.generation:
             self._metrics.media_moves += 1
+            self._close_former(room)
             if old.node is not None:
-                node, way = old.node, way_of(before)
-                self._drop(node, lambda: self._forwarders.close(node, way))
-        elif new.node is not None:
-            self._drop_each(new.node, way_of(session), before.inside - session.inside)
+                room.former = (old.node, way_of(before))
+                self._spawn(self._close_later(room, room.former))
+        present = (new.node, way_of(session)) if new.node is not None else None
+        for participant in before.inside - session.inside:
+            for where in (present, room.former):
+                if where is not None:
+                    self.drop(*where, participant)
 
     def _ended(self, room: Room) -> None:
+        self._close_former(room)
         session = room.session
         if session is not None and session.media.node is not None:
-            node, way = session.media.node, way_of(session)
-            self._drop(node, lambda: self._forwarders.close(node, way))
+            self._close(session.media.node, way_of(session))
 
-    def _drop_each(self, node: str, way: Way, gone: frozenset[str]) -> None:
-        for participant in gone:
-            self.drop(node, way, participant)
+    async def _close_later(self, room: Room, former: tuple[str, Way]) -> None:
+        await asyncio.sleep(LINGER_S)
+        if room.former == former:
+            self._close_former(room)
+
+    def _close_former(self, room: Room) -> None:
+        former, room.former = room.former, None
+        if former is not None:
+            self._close(*former)
+
+    def _close(self, node: str, way: Way) -> None:
+        self._drop(node, lambda: self._forwarders.close(node, way))
 
     def drop(self, node: str, way: Way, participant: str) -> None:
         """Have a participant dropped by a forwarder."""

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from signaling.codes import NORMAL, close_code
+from signaling.forwarders import Way
 from signaling.limits import Allowance
 from signaling.mailbox import Letter, Mailbox
 from signaling.messages import Bye, room_message
@@ -148,6 +149,7 @@ class Room:
     __slots__ = (
         "ended",
         "failed_at",
+        "former",
         "id",
         "inside",
         "lock",
@@ -171,6 +173,8 @@ class Room:
         self.failed_at = float("-inf")
         """When Redis last did not answer for this room, in monotonic seconds."""
         self.warned = False
+        self.former: tuple[str, Way] | None = None
+        """The forwarder, and the way, that the media went before; it is closed in a moment."""
         self.users = 0
         """Jobs that are at work on it: see Rooms.using."""
 

@@ -96,6 +96,9 @@ class RelayConfig:
     """Accept channel numbers 0x5000 to 0x7FFF, which RFC 8656 took away, from every client."""
     allowed_peers: tuple[str, ...] = ()
     denied_peers: tuple[str, ...] = ()
+    allowed_services: tuple[tuple[str, int], ...] = ()
+    """Numeric addresses and ports that may be reached although they are private or this host's own,
+    each at that port alone; a denied network wins over them."""
     max_credential_lifetime: int = 93_600
     """A user name whose expiry lies further ahead was not issued here (a day and two hours)."""
     nonce_lifetime: int = 600
@@ -128,6 +131,13 @@ class RelayConfig:
                 ipaddress.ip_network(network)
             except ValueError as error:
                 raise ConfigError(f"not a network for a peer list: {error}") from None
+        for host, port in self.allowed_services:
+            try:
+                ipaddress.ip_address(host)
+            except ValueError as error:
+                raise ConfigError(f"not an address of a service: {error}") from None
+            if not 0 < port < 65536:
+                raise ConfigError(f"not a port of a service: {port}")
 
     @staticmethod
     def _check_host(name: str, value: str) -> None:

@@ -233,6 +233,7 @@ def _peer_policy(config: RelayConfig, place: Place, shown: dict[Family, str]) ->
     return PeerPolicy(
         allowed=config.allowed_peers,
         denied=config.denied_peers,
+        services=[Address(host, port) for host, port in config.allowed_services],
         allow_loopback=config.allow_loopback_peers,
         own_hosts=own | set(shown.values()) | set(place.hosts.values()),
         listeners=[

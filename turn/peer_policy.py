@@ -2,7 +2,8 @@
 
 A relay stands inside the operator's network, so everything not plainly on the public internet is
 refused unless the operator allows it. Order: own listeners, denied, IPv4 hidden in IPv6, own
-hosts, allowed, special-purpose.
+hosts, allowed, special-purpose. Services (our own forwarder of groups) are let through although
+their host would not be, each at its port and no other.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class PeerPolicy:
     another client's relayed address, so only relay ports are let through.
     """
 
-    __slots__ = ("_allowed", "_denied", "_listeners", "_own_hosts", "_relay_ports")
+    __slots__ = ("_allowed", "_denied", "_listeners", "_own_hosts", "_relay_ports", "_services")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class PeerPolicy:
         own_hosts: Iterable[str] = (),
         listeners: Iterable[Address] = (),
         relay_ports: range = range(0),
+        services: Iterable[Address] = (),
     ) -> None:
         networks = (*allowed, *(_LOOPBACK if allow_loopback else ()))
         self._allowed = tuple(ipaddress.ip_network(network) for network in networks)
@@ -55,6 +57,10 @@ class PeerPolicy:
         self._own_hosts = frozenset(ipaddress.ip_address(host) for host in own_hosts)
         self._listeners = frozenset((ipaddress.ip_address(host), port) for host, port in listeners)
         self._relay_ports = relay_ports
+        found: dict[_Host, set[int]] = {}
+        for host, port in services:
+            found.setdefault(ipaddress.ip_address(host), set()).add(port)
+        self._services = found
 
     def refuses(self, peer: Address) -> Refusal | None:
         """Why the peer is refused, or None when it may be reached. `peer.host` is numeric."""
@@ -67,6 +73,8 @@ class PeerPolicy:
                 return Refusal.DENIED
         if any(self._special(candidate, peer.port) for candidate in hidden):
             return Refusal.EMBEDDED
+        if peer.port in self._services.get(host, ()):
+            return None
         return self._special(host, peer.port)
 
     def refuses_port(self, peer: Address) -> bool:
@@ -78,6 +86,12 @@ class PeerPolicy:
         host = ipaddress.ip_address(peer.host)
         if self._is_listener(host, peer.port):
             return True
+        services = self._services.get(host)
+        if services is not None:
+            if peer.port in services:
+                return False
+            # The host may have been permitted for the sake of a service alone.
+            return self._special(host, peer.port) is not None
         return (
             host in self._own_hosts
             and peer.port not in self._relay_ports

@@ -31,6 +31,7 @@ def config_from(document: dict[str, Any]) -> tuple[RelayConfig, Place]:
     )
     for name in ("secrets", "allowed_peers", "denied_peers"):
         fields[name] = tuple(fields[name])
+    fields["allowed_services"] = tuple((host, port) for host, port in fields["allowed_services"])
     listeners = [
         BoundListener(
             Transport(item["transport"]),

@@ -37,7 +37,7 @@ ACL_COMMANDS: Final[tuple[str, ...]] = (
     "type",
 )
 
-KeyKind = Literal["session", "mail", "probe", "code", "typed", "signed_out", "unknown"]
+KeyKind = Literal["session", "mail", "probe", "code", "typed", "signed_out", "sfu", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,23 @@ class Keyspace:
         """What every node listens to besides its own."""
         return f"{self.prefix}:nodes"
 
+    def sfu_key(self, node: str) -> str:
+        """A string: what a forwarder has announced of itself last."""
+        return f"{self.prefix}:sfu:{node}"
+
+    def sfu_questions(self, node: str) -> str:
+        """The channel on which a forwarder listens."""
+        return f"{self.prefix}:sfu:ask:{node}"
+
+    def sfu_answers(self, node: str) -> str:
+        """The channel on which a signaling node hears what forwarders say."""
+        return f"{self.prefix}:sfu:tell:{node}"
+
+    @property
+    def sfu_announcements(self) -> str:
+        """The channel on which all signaling nodes hear which forwarders there are."""
+        return f"{self.prefix}:sfu:nodes"
+
     @property
     def all_keys(self) -> str:
         """A glob over all of ours, for privacy-audit only."""
@@ -103,6 +120,8 @@ class Keyspace:
             return "code"
         if re.fullmatch(r"\{code-[0-9]{9}\}:typed", rest):
             return "typed"
+        if re.fullmatch(r"sfu:[A-Za-z0-9]+", rest):
+            return "sfu"
         if re.fullmatch(r"\{sign-in-[A-Za-z0-9_-]{22}\}:signed_out", rest):
             return "signed_out"
         return "probe" if key == self.probe_key() else "unknown"

@@ -317,8 +317,9 @@ async def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"ROLES": "sfu"}, "this version has no sfu yet"),
-        ({"MEDIA_TOPOLOGY": "sfu"}, "KONSIL_MEDIA_TOPOLOGY"),
+        ({"ROLES": "sfu"}, "needs KONSIL_REDIS_URL"),
+        ({"MEDIA_TOPOLOGY": "sfu", "ROLES": "signaling"}, "KONSIL_MEDIA_TOPOLOGY"),
+        ({"SFU_HOST": "forwarder.test"}, "KONSIL_SFU_HOST"),
         ({"PUBLIC_URL": "http://clinic.example"}, "must be https://"),
         ({"REDIS_SERVER": "/bin/true"}, "KONSIL_REDIS_SERVER"),
     ],

@@ -1,0 +1,87 @@
+"""Which forwarders there are, how busy they are, and which are dead. Pure; `now` is monotonic s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from konsil.sfu_wire import DEAD_AFTER_S, Announcement
+
+NODES_MAX: Final = 1000
+_PEOPLE_OF_A_ROOM: Final = 3  # until the next announcement says how many there are
+_FORGET_AFTER_S: Final = 3600.0
+
+
+@dataclass(slots=True)
+class _Node:
+    last: Announcement
+    heard_at: float
+    promised: int = 0
+    """Rooms that were put there since it was heard last."""
+
+
+class Directory:
+    """What one signaling node knows of all forwarders."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, _Node] = {}
+        self._listening_since: float | None = None
+
+    def listening(self, now: float | None) -> None:
+        """Listening begins; None: it ends. Who says nothing while nobody listens is not dead."""
+        self._listening_since = now
+
+    def heard(self, announcement: Announcement, now: float) -> None:
+        """A forwarder, or who started it, says something."""
+        if announcement.node not in self._nodes and len(self._nodes) >= NODES_MAX:
+            self._forget(now)
+        known = self._nodes.get(announcement.node)
+        if known is not None and known.last.gone:
+            return  # ids are never used twice; this was on its way before the end
+        self._nodes[announcement.node] = _Node(announcement, now)
+
+    def choose(self, now: float, without: str | None = None) -> str | None:
+        """The least loaded that is alive and takes new rooms, other than `without`."""
+        fit = [
+            (round(node.last.cpu, 1), _people(node), node.last.rooms + node.promised, name)
+            for name, node in self._nodes.items()
+            if name != without and not node.last.draining and not self.is_gone(name, now)
+        ]
+        return min(fit)[-1] if fit else None
+
+    def promised(self, name: str) -> None:
+        """A room was put there."""
+        if (node := self._nodes.get(name)) is not None:
+            node.promised += 1
+
+    def is_gone(self, name: str, now: float) -> bool:
+        """Whether it has said that it is, or has been silent for long while we listened."""
+        node = self._nodes.get(name)
+        if self.has_said_goodbye(name):
+            return True
+        if self._listening_since is None:
+            return False
+        heard_at = self._listening_since
+        if node is not None:
+            heard_at = max(heard_at, node.heard_at)
+        return now - heard_at > DEAD_AFTER_S
+
+    def has_said_goodbye(self, name: str) -> bool:
+        """Whether it takes part no longer, although it may still answer for a while."""
+        node = self._nodes.get(name)
+        return node is not None and node.last.gone
+
+    def alive(self, now: float) -> list[Announcement]:
+        """What was said last by those who are there."""
+        return [node.last for name, node in self._nodes.items() if not self.is_gone(name, now)]
+
+    def _forget(self, now: float) -> None:
+        """Make room: the dead for long first, else the one heard longest ago."""
+        dead = [n for n, node in self._nodes.items() if now - node.heard_at > _FORGET_AFTER_S]
+        oldest = min(self._nodes, key=lambda name: self._nodes[name].heard_at)
+        for name in dead or [oldest]:
+            del self._nodes[name]
+
+
+def _people(node: _Node) -> int:
+    return node.last.participants + _PEOPLE_OF_A_ROOM * node.promised
