@@ -18,8 +18,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
-TEST_PROGRAMS := chromium=chromium redis-server=redis-server turnutils_uclient=coturn \
-	openssl=openssl ip=iproute2 nft=nftables
+TEST_PROGRAMS := chromium=chromium firefox-esr=firefox-esr redis-server=redis-server \
+	turnutils_uclient=coturn openssl=openssl ip=iproute2 nft=nftables
 NODE_PROGRAMS := node=nodejs npm=npm
 # Debian 12's Node 18 has WebCrypto, but not yet as a global.
 NODE_FLAGS = $(shell node -e 'if (parseInt(process.versions.node) < 20) console.log("--experimental-global-webcrypto")')
@@ -49,7 +49,7 @@ unit: .make/dev ## tests without any socket
 integration: .make/dev .make/test-programs ## tests with real processes on loopback
 	$(BIN)/pytest tests/integration
 
-e2e: .make/dev .make/test-programs ## tests in real browsers
+e2e: .make/dev .make/node .make/test-programs ## tests in real browsers
 	$(BIN)/pytest tests/e2e
 
 bench: .make/dev .make/node .make/test-programs ## side by side with other servers

@@ -1,0 +1,69 @@
+"""The main story with Firefox on either side, and on both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from tests.e2e.firefox import FirefoxPerson
+from tests.e2e.konsil_server import KonsilServer
+from tests.e2e.stage import Stage, in_session
+
+pytestmark = pytest.mark.timeout(150)
+Start = Callable[[], Awaitable[FirefoxPerson]]
+
+
+@in_session
+async def firefox() -> AsyncIterator[Start]:
+    people: list[FirefoxPerson] = []
+
+    async def start() -> FirefoxPerson:
+        person = FirefoxPerson()
+        people.append(person)
+        await person.start()
+        return person
+
+    yield start
+    await asyncio.gather(*(person.close() for person in people))
+    faults = [fault for person in people for fault in person.faults]
+    assert not faults, "something went wrong on a page"
+
+
+async def test_a_client_in_firefox_meets_a_host_in_chromium(
+    stage: Stage, konsil: KonsilServer, firefox: Start
+) -> None:
+    consultation = await konsil.invite()
+    host, client = await stage.host(), await firefox()
+    await host.enter(consultation.host_url)
+    await client.knocks(consultation.client_url, "Dora")
+    await host.sees_waiting("Dora")
+    await host.admits("Dora")
+
+    await asyncio.gather(host.sees_more_frames(), client.sees_and_hears_more())
+    await host.hears_more()
+    assert await client.attribute("connection-path", "data-path") == "direct"
+    assert await client.attribute("security-code", "data-verified") == "link"
+
+    await client.order("reload")
+    await asyncio.gather(host.sees_more_frames(), client.sees_and_hears_more())
+    await host.see("mic-button").click()
+    await client.shows("remote-muted")
+
+    await host.ends()
+    await client.shows("call-ended")
+    assert set(await client.evaluate("() => konsilProbe.tracks()")) == {"ended"}
+
+
+async def test_two_people_in_firefox(konsil: KonsilServer, firefox: Start) -> None:
+    consultation = await konsil.invite()
+    host, client = await asyncio.gather(firefox(), firefox())
+    await host.enter(consultation.host_url)
+    await client.knocks(consultation.client_url, "Dora")
+    await host.click("admit-button")
+
+    await asyncio.gather(host.sees_and_hears_more(), client.sees_and_hears_more())
+    await client.click("leave-button")
+    await client.shows("call-ended")
+    await host.shows("end-consultation")
