@@ -18,6 +18,7 @@
  * @typedef {{name: string, since: number, connected: boolean}} Waiting  since in ms since 1970
  * @typedef {{open: boolean, host_present: boolean, inside: number, waiting: Waiting[],
  *   server_time: number}} Queue
+ * @typedef {{code: string | null, used: boolean, expires_at: number | null}} CodeView  ms since 1970
  * @typedef {{ice_servers: RTCIceServer[], ttl: number}} IceView  ttl in s
  */
 
@@ -113,6 +114,30 @@ export async function signOut(everywhere) {
  */
 export async function askQueue(token) {
   return /** @type {Queue} */ (await request("queue", token));
+}
+
+/**
+ * @param {string} token a host's
+ * @returns {Promise<CodeView>} a new code for its room
+ */
+export async function makeCode(token) {
+  return /** @type {CodeView} */ (await request("codes", token, {}));
+}
+
+/**
+ * @param {string} token a host's
+ * @returns {Promise<CodeView>}
+ */
+export async function askCode(token) {
+  return /** @type {CodeView} */ (await request("codes", token));
+}
+
+/**
+ * @param {string} code nine digits
+ * @returns {Promise<string>} a client's token
+ */
+export async function redeemCode(code) {
+  return /** @type {{token: string}} */ (await request("codes/redeem", null, { code })).token;
 }
 
 /**

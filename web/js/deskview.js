@@ -20,6 +20,7 @@ import { createPanel } from "./waitinglist.js";
  * @property {() => Promise<void>} end
  * @property {import("./callview.js").GroupActions} group
  * @property {() => Promise<string>} invite gives a link for a guest, or ""
+ * @property {import("./waitinglist.js").PanelOptions["tools"]} tools
  */
 
 /** Where the list lies over the picture. */
@@ -29,7 +30,7 @@ const NARROW = "(max-width: 56rem)";
  * @param {DeskOptions} options
  * @returns {import("./dom.js").Part<HostState>}
  */
-export function createDesk({ devices, chat, tile, group, act, lock, leave, end, invite }) {
+export function createDesk({ devices, chat, tile, group, act, lock, leave, end, invite, tools }) {
   /** @type {View<HostState>} */
   const view = new View();
   const question = createEndQuestion(end);
@@ -79,7 +80,7 @@ export function createDesk({ devices, chat, tile, group, act, lock, leave, end, 
     more: [list, ending],
     alone: (s) => t(s.devices.camera === "on" ? "desk.alone" : "desk.alone_dark"),
   });
-  element.append(view.use(call), view.use(createPanel({ act, lock, invite })), call.side.element, view.use(question));
+  element.append(view.use(call), view.use(createPanel({ act, lock, invite, tools })), call.side.element, view.use(question));
 
   /** @param {boolean} open */
   function showPanel(open) {

@@ -2,6 +2,7 @@
 /** /host, the provider's page for one consultation: puts state, visit and screens together. */
 import { announce, notify } from "./announcer.js";
 import { announcementsBetween } from "./announcements.js";
+import { createCodeBox } from "./codebox.js";
 import { createDesk } from "./deskview.js";
 import { createEarly } from "./earlyview.js";
 import { takeFragment } from "./fragment.js";
@@ -95,6 +96,7 @@ if (parsed.ok) {
       trouble: () => createTrouble(again),
       early: createEarly,
       desk: () => createDesk({
+        tools: () => [createCodeBox(parsed.link.token)],
         devices, chat: visit.chat, tile, act, end, leave: () => void visit.leave(), lock: (on) => void lock(on),
         group: visit.actions, invite: () => visit.inviteGuest(),
       }),

@@ -3,6 +3,7 @@
 import { announce } from "./announcer.js";
 import { announcementsBetween } from "./announcements.js";
 import { createCall } from "./callview.js";
+import { createCodeEntry } from "./codeentry.js";
 import { View } from "./dom.js";
 import { createEarly } from "./earlyview.js";
 import { JOIN_START, reduceJoin } from "./joinstate.js";
@@ -127,7 +128,9 @@ if (parsed.ok) {
   }
   void visit.check();
 } else {
-  const view = createProblem("join", { again: () => {}, enter: () => {}, reopen: () => {} });
+  const view = parsed.code === "link_missing"
+    ? createCodeEntry()
+    : createProblem("join", { again: () => {}, enter: () => {}, reopen: () => {} });
   store.dispatch({ type: "refused", code: parsed.code });
   void startPage({
     store, screenOf: () => "problem", screens: { problem: () => view },

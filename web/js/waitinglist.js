@@ -18,13 +18,14 @@ import { nameOf } from "./tileview.js";
  * @property {(verb: Verb, participant: string) => void} act
  * @property {(locked: boolean) => void} lock
  * @property {() => Promise<string>} invite gives a link for a guest, or ""
+ * @property {() => readonly import("./dom.js").Part<HostState>[]} tools what else a host has at hand
  */
 
 /**
  * @param {PanelOptions} options
  * @returns {import("./dom.js").Part<HostState>}
  */
-export function createPanel({ act, lock, invite }) {
+export function createPanel({ act, lock, invite, tools }) {
   /** @type {View<HostState>} */
   const view = new View();
   const locked = (/** @type {HostState} */ s) => s.room?.locked ?? false;
@@ -95,6 +96,7 @@ export function createPanel({ act, lock, invite }) {
         () => t("desk.lock"),
       ),
       view.h("p", { class: "hint", hidden: (s) => !locked(s) }, () => t("desk.locked")),
+      ...tools().map((tool) => view.use(tool)),
     ),
   );
 }
