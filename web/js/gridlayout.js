@@ -120,8 +120,8 @@ function withStrip(large, small, whole, page) {
   // Along the shorter side: how thick the strip is, and how long one of its tiles.
   const thick = upright
     ? Math.min(150, Math.max(84, whole.height * 0.17))
-    : Math.min(230, Math.max(120, whole.width * 0.18));
-  const long = Math.min(upright ? thick * 1.05 : thick * 0.72, (length - GAP) / LEAST_PLACES - GAP);
+    : Math.min(210, Math.max(120, whole.width * 0.17));
+  const long = Math.min(upright ? thick * 1.05 : thick * 0.62, (length - GAP) / LEAST_PLACES - GAP);
   const room = Math.floor((length - GAP) / (long + GAP) + 0.001);
   // One place is for one's own picture, and one for the button that turns the pages.
   const least = room - 1;

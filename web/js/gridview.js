@@ -19,7 +19,8 @@ import { createScreenTile, createTile } from "./tileview.js";
  */
 
 /** Below these, in CSS pixels, a tile says less. */
-const SMALL = Object.freeze({ width: 230, height: 150 });
+const MEDIUM = 430;
+const SMALL = Object.freeze({ width: 260, height: 150 });
 const TINY = Object.freeze({ width: 150, height: 90 });
 /** The most that a message may name. */
 const MOST_PIXELS = 16_384;
@@ -146,5 +147,6 @@ function place(element, box) {
     return;
   }
   element.dataset["size"] = box.width < TINY.width || box.height < TINY.height ? "tiny"
-    : box.width < SMALL.width || box.height < SMALL.height ? "small" : "usual";
+    : box.width < SMALL.width || box.height < SMALL.height ? "small"
+      : box.width < MEDIUM ? "medium" : "usual";
 }
