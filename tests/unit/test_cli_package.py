@@ -16,10 +16,11 @@ NOT_SERVED = {"web/tsconfig.json"}
 @pytest.mark.parametrize("package", PROJECT["tool"]["setuptools"]["packages"])
 def test_every_data_file_of_a_package_is_named_in_pyproject(package: str) -> None:
     patterns = PROJECT["tool"]["setuptools"]["package-data"].get(package, [])
-    packaged = {path for pattern in patterns for path in (ROOT / package.replace(".", "/")).glob(pattern)}
+    directory = ROOT / package.replace(".", "/")
+    packaged = {path for pattern in patterns for path in directory.glob(pattern)}
     there = {
         path
-        for path in (ROOT / package.replace(".", "/")).rglob("*")
+        for path in directory.rglob("*")
         if path.is_file() and path.suffix not in {".py", ".pyc"}
     }
     missing = {str(path.relative_to(ROOT)) for path in there - packaged} - NOT_SERVED
