@@ -1,4 +1,5 @@
-"""The command line: `konsil serve | provider | invite | rotate-… | doctor | privacy-audit`."""
+"""The command line: `konsil serve | provider | invite | rotate-… | doctor | verify-receipt |
+privacy-audit`."""
 
 import argparse
 import asyncio
@@ -104,6 +105,23 @@ def parser() -> argparse.ArgumentParser:
         settings.SERVE,
     )
     doctor.set_defaults(run=_doctor)
+
+    receipt = _command(
+        commands,
+        "verify-receipt",
+        "say whether a receipt of consent or deletion is as its server signed it. Exit code 0: it "
+        "is, by a key of this server, 1: it has been changed, 2: by a key that is not known here",
+        settings.LINKS,
+    )
+    receipt.add_argument("file", metavar="FILE", help="the receipt; - reads standard input")
+    receipt.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="KID",
+        help="a key of another server, by the id it gives under /api/v1/receipt-keys",
+    )
+    receipt.set_defaults(run=_verify_receipt)
 
     audit = _command(
         commands,
@@ -253,6 +271,12 @@ def _doctor(options: argparse.Namespace, loaded: Settings) -> int:
     from konsil import doctor  # noqa: PLC0415
 
     return asyncio.run(doctor.run(loaded, state_dir(loaded)))
+
+
+def _verify_receipt(options: argparse.Namespace, loaded: Settings) -> int:
+    from konsil import verify_receipt  # noqa: PLC0415
+
+    return verify_receipt.run(options.file, state_dir(loaded), options.trust)
 
 
 def _audit(options: argparse.Namespace, loaded: Settings) -> int:

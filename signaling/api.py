@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import math
-import re
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Annotated, Any, Final
@@ -14,7 +13,7 @@ from aiohttp import web
 from signaling.answers import answer, read_body
 from signaling.arrival import participant_id
 from signaling.arrivals import GRACE_S
-from signaling.credentials import Credentials
+from signaling.credentials import PARTICIPANT, Credentials, participant_secret
 from signaling.deps import Deps
 from signaling.headers import CACHE_REVALIDATE
 from signaling.rooms import Rooms
@@ -26,10 +25,6 @@ from waiting_room.tokens import Claims, TokenType
 
 _ROOM_TOKENS: Final = (TokenType.HOST, TokenType.CLIENT, TokenType.GUEST)
 _LONGEST_TIME: Final = 64
-PARTICIPANT: Final = "Konsil-Participant"
-"""Header with the secret by which a participant is known; see docs/protocol.md section 2."""
-
-_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
 class NewConsultation(msgspec.Struct, forbid_unknown_fields=True):
@@ -142,7 +137,7 @@ class Api:
         """Give what a page needs for RTCPeerConnection, to one who has been admitted."""
         # A call under way may run on past the planned end, and its ICE be restarted.
         claims = await self._credentials.claims(request, _ROOM_TOKENS, grace=GRACE_S)
-        whom = await self._admitted(claims, request.headers.get(PARTICIPANT, ""))
+        whom = await self._admitted(claims, request)
         # Credentials name nobody: the relay learns a digest by a key that only this process has.
         text = f"{claims.room}\0{whom}".encode()
         digest = hashlib.blake2b(text, key=self._relay_key, digest_size=12).digest()
@@ -159,13 +154,14 @@ class Api:
             servers.append(entry)
         return answer({"ice_servers": servers, "ttl": made.ttl})
 
-    async def _admitted(self, claims: Claims, secret: str) -> str:
+    async def _admitted(self, claims: Claims, request: web.Request) -> str:
         """Give the participant id, or for a host without one the token's. Raises Refused.
 
         A host is admitted by the link alone, so that a relay is at hand before the room is open.
         """
-        if not _SECRET.fullmatch(secret):
-            if claims.role is TokenType.HOST and not secret:
+        secret = participant_secret(request)
+        if not secret:
+            if claims.role is TokenType.HOST and PARTICIPANT not in request.headers:
                 return claims.jti
             raise Refused("not_allowed", f"{PARTICIPANT} must be the secret of a participant")
         participant = participant_id(claims.room, secret)

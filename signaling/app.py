@@ -20,6 +20,7 @@ from signaling.health import Health
 from signaling.hub import Hub
 from signaling.pages import Pages
 from signaling.problem import problem, problem_of
+from signaling.receipt_api import ReceiptApi
 from signaling.sign_in import SignInApi
 from signaling.upgrade import Upgrade
 from waiting_room.errors import Refused
@@ -116,6 +117,7 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
     app.router.add_routes(Api(deps, credentials, hub.rooms).routes())
     app.router.add_routes(SignInApi(deps, credentials).routes())
     app.router.add_routes(CodeApi(deps, credentials, hub.rooms).routes())
+    app.router.add_routes(ReceiptApi(deps, credentials, hub.rooms).routes())
     app.router.add_routes(Health(deps, hub).routes())
 
     async def page(request: web.Request) -> web.StreamResponse:

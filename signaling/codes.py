@@ -42,6 +42,7 @@ CODES: Final = _table(
     ("already_used", 409, 4409),
     ("not_signed_in", 401, None),
     ("code_unknown", 404, None),
+    ("not_ended", 409, None),
     ("room_ended", 410, 4410),
     ("room_locked", 423, 4423),
     ("room_full", 409, 4429),

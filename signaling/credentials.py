@@ -2,6 +2,7 @@
 signed in, by the cookie APPSESSION."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,10 @@ from waiting_room.sign_ins import COOKIE, SignIn, is_void, seal, unseal
 from waiting_room.sign_outs import SignOuts
 from waiting_room.tokens import Claims, TokenType
 
+PARTICIPANT: Final = "Konsil-Participant"
+"""Header with the secret by which a participant is known; see docs/protocol.md section 2."""
+
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
 _COOKIE_PATH: Final = "/api/v1"
 _SAFE_METHODS: Final = ("GET", "HEAD")
 
@@ -130,6 +135,12 @@ class Credentials:
     async def end(self, sign_in: SignIn) -> None:
         """This sign-in is over, in whatever browser its cookie has come to be."""
         await self._sign_outs.add(sign_in)
+
+
+def participant_secret(request: web.Request) -> str:
+    """The secret of the participant who asks, or "" where there is none that could be one."""
+    given = request.headers.get(PARTICIPANT, "")
+    return given if _SECRET.fullmatch(given) else ""
 
 
 def used() -> Refused:

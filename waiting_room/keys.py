@@ -8,8 +8,6 @@ several processes can share a directory, and a rotation is one new file.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import logging
 import os
 import re
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from .errors import ConfigError
+from .public_keys import PublicKeys, key_id
 from .tokens import LIFETIME_MAX
 
 KEYS_MAX: Final = 64  # files looked at; far more than rotating daily would leave within a lifetime
@@ -51,6 +50,7 @@ class KeyRing:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._seen: tuple[int, int] | None = None
+        self.public_keys = PublicKeys(directory.parent)
         self._keys: dict[str, Key] = {}
         self._current: Key | None = None
 
@@ -65,6 +65,8 @@ class KeyRing:
         ring._reload()
         if ring._current is None:
             ring.rotate(time.time() if now is None else now)
+        else:
+            ring.public_keys.remember(key.public for key in ring)
         return ring
 
     @property
@@ -94,7 +96,11 @@ class KeyRing:
         newest = self._current
         since = int(now) if newest is None else max(int(now), newest.since + 1)
         private = Ed25519PrivateKey.generate()
-        self._write(f"{since}-{_kid(private.public_key())}.pem", private)
+        # Before it signs anything, and before a former one goes.
+        self.public_keys.remember(
+            [private.public_key(), *(key.public for key in self._keys.values())]
+        )
+        self._write(f"{since}-{key_id(private.public_key())}.pem", private)
         self._reload()
         for key in self._keys.values():
             if key.until is not None and now >= key.until:
@@ -180,11 +186,6 @@ def _read(path: Path, kid: str) -> Ed25519PrivateKey:
         raise ConfigError(f"KONSIL_STATE_DIR: cannot read {path}: {exc.strerror}") from exc
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise ConfigError(f"KONSIL_STATE_DIR: {path} is not a private key in PEM") from exc
-    if not isinstance(private, Ed25519PrivateKey) or _kid(private.public_key()) != kid:
+    if not isinstance(private, Ed25519PrivateKey) or key_id(private.public_key()) != kid:
         raise ConfigError(f"KONSIL_STATE_DIR: {path} is not the Ed25519 key its name says")
     return private
-
-
-def _kid(public: Ed25519PublicKey) -> str:
-    digest = hashlib.sha256(public.public_bytes_raw()).digest()
-    return base64.urlsafe_b64encode(digest[:12]).decode("ascii")

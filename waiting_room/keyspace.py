@@ -109,6 +109,10 @@ class Keyspace:
         """A glob over all of ours, for privacy-audit only."""
         return f"{self.prefix}:*"
 
+    def all_keys_of(self, room: str) -> str:
+        """A glob over all keys of a room; its id has no character that means anything in one."""
+        return f"{self.prefix}:{{{room}}}:*"
+
     def kind(self, key: str) -> KeyKind:
         """What a key under the prefix is; anything not made here is `unknown`."""
         rest = key.removeprefix(f"{self.prefix}:")
