@@ -11,7 +11,17 @@ class PacketHistory:
     taken. What `expire` has not yet removed is not given out once it is too old.
     """
 
-    __slots__ = ("_age", "_data", "_lowest", "_mask", "_numbers", "_octets", "_size", "_times")
+    __slots__ = (
+        "_age",
+        "_data",
+        "_lowest",
+        "_mask",
+        "_newest",
+        "_numbers",
+        "_octets",
+        "_size",
+        "_times",
+    )
 
     def __init__(self, packets: int, size: int, age: float) -> None:
         assert packets & (packets - 1) == 0
@@ -23,6 +33,7 @@ class PacketHistory:
         self._times = [0.0] * packets
         self._octets = 0
         self._lowest = 0  # nothing below it is kept
+        self._newest = -1
 
     @property
     def octets(self) -> int:
@@ -36,8 +47,13 @@ class PacketHistory:
         """Keep a packet; False when it is there already or too old to be kept."""
         slot = number & self._mask
         kept = self._numbers[slot]
-        if number <= kept or number < self._lowest:
+        newest = self._newest
+        if number <= kept or number < self._lowest or number < newest - self._mask:
             return False
+        if number > newest:
+            self._newest = number
+            if number > newest + 1:
+                self._pass_over(newest + 1, number)
         replaced = self._data[slot]
         if replaced is not None:
             self._octets -= len(replaced)
@@ -46,7 +62,7 @@ class PacketHistory:
         self._times[slot] = now
         self._octets += len(data)
         if self._octets > self._size:
-            self._shrink(number)
+            self._shrink()
         return True
 
     def get(self, number: int, now: float) -> bytes | None:
@@ -56,11 +72,11 @@ class PacketHistory:
             return None
         return self._data[slot]
 
-    def expire(self, highest: int, now: float) -> None:
-        """Free what is too old; `highest` is the newest number of the stream."""
-        lowest = max(self._lowest, highest - self._mask)
+    def expire(self, now: float) -> None:
+        """Free what is too old."""
+        lowest = max(self._lowest, self._newest - self._mask)
         limit = now - self._age
-        while lowest <= highest:
+        while lowest <= self._newest:
             slot = lowest & self._mask
             if self._numbers[slot] == lowest and self._data[slot] is not None:
                 if self._times[slot] >= limit:
@@ -69,9 +85,14 @@ class PacketHistory:
             lowest += 1
         self._lowest = lowest
 
-    def _shrink(self, newest: int) -> None:
-        lowest = max(self._lowest, newest - self._mask)
-        while self._octets > self._size and lowest < newest:
+    def _pass_over(self, first: int, end: int) -> None:
+        """Numbers that are missing: what is kept in their slots is older than all that may be."""
+        for number in range(max(first, end - self._mask), end):
+            self._free(number & self._mask)
+
+    def _shrink(self) -> None:
+        lowest = max(self._lowest, self._newest - self._mask)
+        while self._octets > self._size and lowest < self._newest:
             slot = lowest & self._mask
             if self._numbers[slot] == lowest:
                 self._free(slot)

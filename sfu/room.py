@@ -376,7 +376,7 @@ class Room:
             if measure:
                 for stream in participant.streams():
                     stream.measure(now)
-                    stream.history.expire(stream.highest, now)
+                    stream.history.expire(now)
         speaking = self._loudness.evaluate(now)
         if speaking is not None:
             self._outputs.append(Speakers(speaking))

@@ -127,19 +127,27 @@ class Camera:
                     payload = number.to_bytes(2, "big") + original.data[original.start :]
                     self.deliver(
                         encode(
-                            VP8_RTX, self.sound & 0xFFFF, original.timestamp, encoder.ssrc + 50,
-                            payload, marker=original.marker,
+                            VP8_RTX,
+                            self.sound & 0xFFFF,
+                            original.timestamp,
+                            encoder.ssrc + 50,
+                            payload,
+                            marker=original.marker,
                             extensions=[(1, b"1"), (3, encoder.rid.encode())],
-                        )  # fmt: skip
+                        )
                     )
 
     def speak(self) -> None:
         self.sound += 1
         self.deliver(
             encode(
-                OPUS, self.sound & 0xFFFF, 960 * self.sound & 0xFFFFFFFF, 0x77, bytes(80),
+                OPUS,
+                self.sound & 0xFFFF,
+                960 * self.sound & 0xFFFFFFFF,
+                0x77,
+                bytes(80),
                 extensions=[(1, b"0"), (6, bytes((30,)))],
-            )  # fmt: skip
+            )
         )
 
 
@@ -196,6 +204,4 @@ class Viewer:
                     out += rtcp.nack(ssrc, sorted(numbers)[:200])
         if out:
             back = self.world.now + self.link.delay
-            self.world.at(
-                back, lambda: self.world.room.receive_rtcp(self.pid, out, self.world.now)
-            )
+            self.world.at(back, lambda: self.world.room.receive_rtcp(self.pid, out, self.world.now))

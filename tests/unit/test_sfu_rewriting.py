@@ -159,6 +159,7 @@ def test_temporal_layers_come_back_only_where_a_frame_allows_it() -> None:
     window=st.integers(1, 24),
 )
 def test_disorder_loss_and_repetition(
+    *,
     orders: list[int],
     lost: set[int],
     repeated: set[int],

@@ -1,0 +1,213 @@
+"""The estimate of a way down, and what the room makes of it, on simulated links."""
+
+import itertools
+
+import pytest
+
+from sfu import rtcp
+from sfu.bandwidth import MINIMUM, Bandwidth
+from sfu.delay_gradient import DelayGradient, Usage
+from sfu.downlink import Downlink
+from sfu.interfaces import Kind, ReceiveTrack, Tile
+from tests.unit.sfu_link import Camera, Link, Simulation, Viewer
+from tests.unit.sfu_world import CAMERA, MICROPHONE, picture, read
+
+
+def test_the_gradient_tells_a_growing_queue_from_noise() -> None:
+    gradient = DelayGradient()
+    for at in range(300):
+        gradient.packet(at * 0.01, 50 + at * 0.01 + 0.002 * (at * 7 % 5) / 5)
+    assert gradient.usage is Usage.NORMAL
+    for at in range(300, 360):
+        gradient.packet(at * 0.01, 50 + at * 0.01 + (at - 300) * 0.003)
+    assert gradient.usage is Usage.OVERUSE
+    for at in range(360, 400):
+        gradient.packet(at * 0.01, 50.18 + at * 0.01 - (at - 360) * 0.003)
+    assert gradient.usage is Usage.UNDERUSE
+
+
+def test_the_gradient_survives_pauses_and_disorder() -> None:
+    gradient = DelayGradient()
+    for at in range(100):
+        gradient.packet(at * 0.01, 50 + at * 0.01)
+        gradient.packet(at * 0.01 - 0.5, 50 + at * 0.01)
+    gradient.packet(100.0, 400.0)
+    gradient.packet(100.1, 1.0)
+    for at in range(100):
+        gradient.packet(101 + at * 0.01, 2 + at * 0.01)
+    assert gradient.usage is Usage.NORMAL
+
+
+def test_remb_and_reports_alone() -> None:
+    """For a page that writes no transport-wide feedback."""
+    bandwidth = Bandwidth(1_000_000, 5_000_000, 0.0)
+    bandwidth.remb(300_000, 1.0)
+    assert bandwidth.target == 300_000
+    bandwidth.remb(2_000_000, 2.0)
+    assert bandwidth.target == pytest.approx(1_000_000)
+    for at in range(20):
+        bandwidth.receiver_report(0.0, 3.0 + at)
+        bandwidth.remb(2_000_000, 3.0 + at)
+    assert bandwidth.target == 2_000_000
+    for at in range(5):
+        bandwidth.receiver_report(0.3, 24.0 + at)
+    assert bandwidth.target < 1_000_000
+    bandwidth.remb(0, 40.0)
+    assert bandwidth.target == MINIMUM
+
+
+def test_lies_in_feedback_stay_within_bounds() -> None:
+    bandwidth = Bandwidth(1_000_000, 5_000_000, 0.0)
+    downlink = Downlink(lambda length: None, lambda packet: None)
+    downlink.next_number += 100
+    for at in range(200):
+        received = [
+            ((at * 31 + place * 977) & 0xFFFF, float(place * at % 13)) for place in range(90)
+        ]
+        bandwidth.feedback([*received, (5, None)], downlink, 1.0 + at * 0.05)
+        assert MINIMUM <= bandwidth.target <= 5_000_000
+
+
+class Leg:
+    """A camera with three layers, sound, and one viewer behind a link."""
+
+    def __init__(self, delay: float = 0.02) -> None:
+        self.world = Simulation()
+        self.world.join("a", send=[CAMERA, MICROPHONE])
+        self.video = self.world.receive_video("a")
+        self.audio = self.world.receive_audio("a")
+        self.camera = Camera(self.world, "a")
+        self.viewer = self.join("b", self.video, self.audio)
+        self.viewer.link.delay = delay
+
+    def join(self, name: str, video: ReceiveTrack, audio: ReceiveTrack) -> Viewer:
+        page = self.world.join(name, receive=[video, audio])
+        assert video.rtx_ssrc is not None
+        viewer = Viewer(self.world, page, rtx={video.rtx_ssrc: video.ssrc})
+        self.world.room.want(name, [Tile("a", "camera", 1280, 720)], self.world.now)
+        return viewer
+
+    def layer(self, name: str = "b") -> int | None:
+        subscriptions = self.world.room._participants[name].subscriptions.values()
+        (video,) = (one for one in subscriptions if one.track.kind is Kind.VIDEO)
+        return None if video.stream is None else video.stream.layer
+
+    def until_layer(self, layer: int, most: float) -> float:
+        """Seconds until the layer is followed."""
+        start = self.world.now
+        while self.layer() != layer:
+            assert self.world.now - start < most, f"still layer {self.layer()}"
+            self.world.run(0.1)
+        return self.world.now - start
+
+    def longest_silence(self, since: float) -> float:
+        times = sorted(at for at, _ in self.viewer.got[self.audio.ssrc].values() if at > since)
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+def test_an_unlimited_leg_gets_the_best_layer() -> None:
+    leg = Leg()
+    leg.until_layer(2, 5)
+    leg.world.run(10)
+    assert leg.layer() == 2
+    assert leg.viewer.link.lost == 0
+
+
+def test_a_leg_limited_to_300_kbit_falls_within_5_s_and_climbs_back() -> None:
+    leg = Leg()
+    leg.until_layer(2, 5)
+    leg.world.run(3)
+    leg.viewer.link.rate = 300_000
+    limited = leg.world.now
+    leg.until_layer(0, 5)
+    leg.world.run(5)
+    lost, settled = leg.viewer.link.lost, leg.world.now
+    leg.world.run(20)
+    assert leg.layer() == 0
+    assert leg.viewer.link.lost - lost < 15, "probes do not flood the leg"
+    assert leg.longest_silence(limited) < 0.5, "sound never stops"
+    late = [at - sent for at, sent in _delays(leg, settled)]
+    assert sorted(late)[int(len(late) * 0.95)] < 0.3
+    leg.viewer.link.rate = None
+    leg.until_layer(2, 20)
+
+
+def _delays(leg: Leg, since: float) -> list[tuple[float, float]]:
+    """Arrival of each packet of sound, and when it would have come without a queue."""
+    times = sorted(at for at, _ in leg.viewer.got[leg.audio.ssrc].values() if at > since)
+    first = times[0]
+    return [(at, first + 0.02 * place) for place, at in enumerate(times)]
+
+
+@pytest.mark.parametrize("rate", [700_000, 2_000_000])
+def test_a_leg_finds_the_layer_that_fits_and_keeps_to_it(rate: int) -> None:
+    leg = Leg()
+    leg.viewer.link.rate = rate
+    leg.world.run(25)
+    followed = []
+    for _ in range(100):
+        leg.world.run(0.2)
+        followed.append(leg.layer())
+    best = {700_000: {0, 1}, 2_000_000: {1, 2}}[rate]
+    assert set(followed) <= best
+    changes = sum(earlier != later for earlier, later in itertools.pairwise(followed))
+    assert changes <= 4
+
+
+def test_loss_of_five_percent_and_80_ms_costs_no_frames() -> None:
+    leg = Leg(delay=0.08)
+    other = leg.join("c", leg.world.receive_video("a"), leg.world.receive_audio("a"))
+    leg.world.run(3)
+    leg.viewer.link.loss = 0.05
+    leg.world.run(20)
+    leg.viewer.link.loss = 0.0
+    leg.world.run(1)
+    got = leg.viewer.got[leg.video.ssrc]
+    numbers = sorted(got)
+    assert len(numbers) / (numbers[-1] - numbers[0] + 1) > 0.995
+    assert leg.viewer.link.lost > 100
+    assert leg.layer() == 2, "random loss is no congestion"
+    assert other.missing == {}
+    assert other.link.lost == 0
+
+
+def test_loss_on_the_way_up_is_repaired_for_everybody() -> None:
+    leg = Leg()
+    up = Link(leg.world, lambda data: leg.world.room.receive_rtp("a", data, leg.world.now))
+    up.loss, up.delay = 0.05, 0.04
+    leg.camera.deliver = up.send
+    leg.world.run(15)
+    up.loss = 0.0
+    leg.world.run(1)
+    got = leg.viewer.got[leg.video.ssrc]
+    numbers = sorted(got)
+    assert up.lost > 100
+    assert len(numbers) / (numbers[-1] - numbers[0] + 1) > 0.99
+
+
+def test_a_leg_that_dies_is_not_sent_to_at_full_rate_for_ever() -> None:
+    leg = Leg()
+    leg.until_layer(2, 5)
+    leg.viewer.link.loss = 1.0
+    leg.viewer.arrivals.__init__()  # type: ignore[misc]
+    leg.world.run(20)
+    assert leg.world.room._participants["b"].bandwidth.target <= 100_000
+    assert leg.layer() is None
+
+
+def test_probes_are_padding_that_nobody_takes_for_media() -> None:
+    leg = Leg()
+    sent = []
+    page = leg.world.pages["b"]
+
+    def note(data: bytes) -> None:
+        sent.append(read(data))
+        leg.viewer.link.send(data)
+
+    page.on_packet = note
+    leg.until_layer(2, 5)
+    assert any(one.ssrc == leg.video.rtx_ssrc for one in sent), "padding was sent"
+    media = [one for one in sent if one.ssrc == leg.video.ssrc]
+    assert all(picture(one) is not None for one in media)
+    assert leg.world.room.counters.key_frames_asked <= 6
+    assert not [one for one in page.rtcp if isinstance(one, rtcp.KeyFrameRequest)]
