@@ -76,10 +76,12 @@ class Peer:
     async def negotiate(self) -> Result:
         """Offer and take the answer; a refusal is given back and changes nothing here."""
         await self.pc.setLocalDescription(await self.pc.createOffer())
-        await asyncio.sleep(0.05)  # aiortc is not done with it yet, and a loopback answers at once
+        await asyncio.sleep(0.05)  # aiortc is not done with it yet, and loopback answers at once
         pairs = zip(self.tracks, self.pc.getTransceivers(), strict=True)
         self.tracks = [replace(track, mid=str(t.mid)) for track, t in pairs]
-        sdp = self.pc.localDescription.sdp
+        # aiortc begins a new session with every offer (RFC 8866 §5.2: one id for all of them).
+        origin = f"o=- {id(self)} 2 IN IP4 0.0.0.0"
+        sdp = re.sub(r"(?m)^o=[^\r\n]*", origin, self.pc.localDescription.sdp)
         result = self.ask(Offer(self.room, self.name, self.generation, sdp, self.tracks))
         result = await result if isinstance(result, Awaitable) else result
         if isinstance(result, Answer):
