@@ -1,0 +1,92 @@
+// What a group looks like from inside: frames per sender, lost sound, and frames that did not open. Put
+// into pages beside probe.js.
+(() => {
+  const connections = [];
+  const RTC = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends RTC {
+    constructor(...options) {
+      super(...options);
+      connections.push(this);
+    }
+  };
+
+  /** Reports on everything that comes in, with the track each belongs to. */
+  async function incoming() {
+    const found = [];
+    for (const connection of connections) {
+      const reports = await connection.getStats();
+      for (const entry of reports.values()) if (entry.type === "inbound-rtp") found.push(entry);
+    }
+    return found;
+  }
+
+  /** Whose picture or screen an element shows, with what was decoded of it. */
+  async function shown() {
+    const reports = await incoming();
+    return [...document.querySelectorAll("video[data-testid=remote-video], video[data-testid=remote-screen]")]
+      .map((video) => {
+        const tracks = video.srcObject?.getTracks() ?? [];
+        const of = (kind) => reports.find((entry) =>
+          entry.kind === kind && tracks.some((track) => track.id === entry.trackIdentifier));
+        return {
+          participant: video.closest("[data-participant]")?.dataset.participant ?? "",
+          screen: video.dataset.testid === "remote-screen",
+          frames: of("video")?.framesDecoded ?? 0,
+          packets: of("video")?.packetsReceived ?? 0,
+          width: of("video")?.frameWidth ?? 0,
+          energy: of("audio")?.totalAudioEnergy ?? 0,
+          samples: of("audio")?.totalSamplesReceived ?? 0,
+        };
+      });
+  }
+
+  const keys = { seal: [], open: [] };
+  const importKey = crypto.subtle.importKey.bind(crypto.subtle);
+  crypto.subtle.importKey = (format, data, algorithm, extractable, uses) => {
+    if (algorithm === "AES-GCM" && format === "raw") {
+      keys[uses.includes("encrypt") ? "seal" : "open"].push([...new Uint8Array(data)].join("."));
+    }
+    return importKey(format, data, algorithm, extractable, uses);
+  };
+
+  /** By whom something new could be heard, and the longest time without, in ms. */
+  const heard = new Map();
+  window.konsilGroup = {
+    shown,
+    keys,
+    incoming: async () => (await incoming()).map(({ kind, framesDecoded, packetsReceived }) =>
+      ({ kind, frames: framesDecoded ?? 0, packets: packetsReceived ?? 0 })),
+    /**
+     * From now on notes how long the elements that show somebody play no sound that has come newly. What a
+     * decoder makes up in place of lost sound does not count.
+     */
+    listen(participant) {
+      const note = { longest: 0, last: performance.now(), before: new Map() };
+      heard.set(participant, note);
+      const look = async () => {
+        if (heard.get(participant) !== note) return;
+        const playing = new Set([...document.querySelectorAll("[data-participant] video[data-testid=remote-video]")]
+          .filter((video) => video.closest("[data-participant]").dataset.participant === participant)
+          .flatMap((video) => video.srcObject?.getAudioTracks() ?? [])
+          .map(({ id }) => id));
+        for (const entry of await incoming()) {
+          if (entry.kind !== "audio" || !playing.has(entry.trackIdentifier)) continue;
+          const real = (entry.totalSamplesReceived ?? 0) - (entry.concealedSamples ?? 0);
+          if (real > (note.before.get(entry.trackIdentifier) ?? 0)) {
+            note.longest = Math.max(note.longest, performance.now() - note.last);
+            note.last = performance.now();
+          }
+          note.before.set(entry.trackIdentifier, real);
+        }
+        setTimeout(look, 20);
+      };
+      void look();
+    },
+    silence: (participant) => {
+      const { longest, last } = heard.get(participant);
+      return Math.max(longest, performance.now() - last);
+    },
+    states: () => connections.map((c) => c.connectionState),
+    open: () => connections.filter((c) => c.connectionState === "connected").length,
+  };
+})();
