@@ -141,6 +141,17 @@
       }
       return sum;
     },
+    /** What has gone over data channels, in both directions, in bytes. */
+    async fileBytes() {
+      let sum = 0;
+      for (const connection of connections) {
+        for (const entry of (await connection.getStats()).values()) {
+          if (entry.type !== "data-channel" || entry.label !== "files") continue;
+          sum += (entry.bytesReceived ?? 0) + (entry.bytesSent ?? 0);
+        }
+      }
+      return sum;
+    },
     /** The addresses that the chosen pairs lead to. */
     async remoteAddresses() {
       const found = [];

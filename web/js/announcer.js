@@ -23,21 +23,32 @@ const MEMORY = 5000;
 /** @type {Map<Element, ReturnType<typeof setTimeout>>} */
 const timers = new Map();
 
+/** Counts how often all was taken back; what was to be said before is not. */
+let hushed = 0;
+
 /**
  * @param {string} text
  * @param {boolean} [urgent] interrupts what is being read
  */
 export function announce(text, urgent = false) {
   const element = urgent ? assertive : polite;
+  const before = hushed;
   // The same text again is a change only when the region was empty in between.
   element.textContent = "";
   clearTimeout(timers.get(element));
   requestAnimationFrame(() => {
-    element.textContent = text;
+    if (before === hushed) element.textContent = text;
   });
   timers.set(element, setTimeout(() => {
     element.textContent = "";
   }, MEMORY));
+}
+
+/** Takes back all that was said and shown: it may hold words of a call that is over. */
+export function hush() {
+  hushed += 1;
+  for (const element of [polite, assertive, note]) element.textContent = "";
+  note.hidden = true;
 }
 
 /** How long a note stays, ms: long enough to read two lines slowly. */

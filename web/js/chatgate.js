@@ -3,6 +3,7 @@
  * The way to the chat, which is loaded when a call is near: keeps who is here, and their channels, until
  * it is there.
  */
+import { hush } from "./announcer.js";
 import { Emitter } from "./emitter.js";
 
 /**
@@ -86,6 +87,7 @@ export class ChatGate extends Emitter {
     this.#channels.clear();
     this.chat?.close();
     this.chat = null;
+    hush();
     this.emit("ended");
   }
 

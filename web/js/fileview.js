@@ -166,7 +166,7 @@ function createCard(transfer, chat) {
     view.h(
       "div",
       { class: "file-words" },
-      view.h("bdi", { class: "file-name", dir: "auto" }, name),
+      view.h("bdi", { class: "file-name", dir: "auto", title: name }, name),
       view.h("p", { class: "hint" }, () =>
         [typeOf(name, kind), sizeWords(currentLanguage(), size)].filter(Boolean).join(" · "),
       ),
