@@ -145,24 +145,27 @@ class SfuAccess:
         self._serial += 1
         serial = self._serial
         text = sfu_wire.encode(Question(serial, self._node, body))
-        answer: asyncio.Future[control.Result | News]
-        answer = asyncio.get_running_loop().create_future()
-        self._waiting[serial] = answer
+        loop = asyncio.get_running_loop()
         try:
             for _ in range(tries):
+                # The answer to a former try is one as well.
+                answer: asyncio.Future[control.Result | News] = loop.create_future()
+                self._waiting[serial] = answer
                 if not await self._publish(node, text):
                     # Nobody listens: it is dead, or its connection to Redis is.
                     await asyncio.sleep(_RESTING_S)
                     continue
                 try:
                     async with asyncio.timeout(PATIENCE_S / TRIES):
-                        return await asyncio.shield(answer)
+                        result = await answer
+                        self.directory.answered(node)
+                        return result
                 except TimeoutError:
                     continue
+            self.directory.unanswered(node, self._monotonic())
             raise ForwarderGoneError
         finally:
-            del self._waiting[serial]
-            answer.cancel()
+            self._waiting.pop(serial, None)
 
     async def _publish(self, node: str, text: bytes) -> bool:
         """Whether somebody has got it. Raises StoreUnavailable."""

@@ -60,8 +60,8 @@ class _Known:
     watchers: OrderedDict[str, None] = field(default_factory=OrderedDict)
     sources: control.Sources | None = None
     speakers: control.Speakers | None = None
-    offering: list[str] = field(default_factory=list)
-    """Participants whose offers are being answered: what is meant for them comes after that."""
+    offering: int = 0
+    """Offers being answered. What there is to receive is told after that."""
     held: list[control.Sources] = field(default_factory=list)
 
 
@@ -87,12 +87,15 @@ class SfuControl:
         self._places = places
         self._life: _Life | None = None
         self._rooms = 0
+        self._unsure = False
+        """Whether there may be more rooms than it has said."""
         self._draining = False
 
     def event(self, event: control.Event) -> None:
         """Something that the forwarder tells. Never waits."""
         if isinstance(event, control.NodeLoad):
             self._rooms = event.rooms
+            self._unsure = False
         if self._life is not None:
             self._life.event(event)
 
@@ -113,7 +116,7 @@ class SfuControl:
 
     async def drain(self, seconds: float) -> None:
         """Take no new rooms; when the time is over, let the pages go on elsewhere."""
-        self._draining = True
+        self._draining = self._unsure = True
         await self._ask(control.Drain())
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
@@ -127,7 +130,7 @@ class SfuControl:
 
     async def _until_empty(self, end: float) -> None:
         loop = asyncio.get_running_loop()
-        while self._rooms and loop.time() < end:  # noqa: ASYNC110 - changes once a second
+        while (self._rooms or self._unsure) and loop.time() < end:  # noqa: ASYNC110 - changes once a second
             await asyncio.sleep(_LOOK_S)
 
 
@@ -202,11 +205,11 @@ class _Life:
 
     async def _offered(self, offer: control.Offer, question: Question) -> control.Result:
         known = self._known(offer.room, question.reply_to)
-        known.offering.append(offer.participant)
+        known.offering += 1
         try:
             return await self._ask(offer)
         finally:
-            known.offering.remove(offer.participant)
+            known.offering -= 1
             held, known.held = known.held, []
             # Behind the answer, which is put on its way as soon as this returns.
             asyncio.get_running_loop().call_soon(self._tell_each, held)
@@ -244,7 +247,7 @@ class _Life:
         if known is None:
             return
         if isinstance(event, control.Sources):
-            if event.to in known.offering:
+            if known.offering:
                 known.held.append(event)
                 return
             if event.to is None:

@@ -8,6 +8,7 @@ from typing import Final
 from konsil.sfu_wire import DEAD_AFTER_S, Announcement
 
 NODES_MAX: Final = 1000
+DOUBT_S: Final = 10.0
 _PEOPLE_OF_A_ROOM: Final = 3  # until the next announcement says how many there are
 _FORGET_AFTER_S: Final = 3600.0
 
@@ -18,6 +19,8 @@ class _Node:
     heard_at: float
     promised: int = 0
     """Rooms that were put there since it was heard last."""
+    doubtful_until: float = 0.0
+    """It has not answered when it was asked last."""
 
 
 class Directory:
@@ -38,16 +41,34 @@ class Directory:
         known = self._nodes.get(announcement.node)
         if known is not None and known.last.gone:
             return  # ids are never used twice; this was on its way before the end
-        self._nodes[announcement.node] = _Node(announcement, now)
+        until = 0.0 if known is None else known.doubtful_until
+        self._nodes[announcement.node] = _Node(announcement, now, doubtful_until=until)
 
     def choose(self, now: float, without: str | None = None) -> str | None:
-        """The least loaded that is alive and takes new rooms, other than `without`."""
+        """The least loaded that is alive and takes new rooms.
+
+        One that has not answered is taken only where there is no other, and not in place of
+        `without`: there would be nothing to win.
+        """
         fit = [
-            (round(node.last.cpu, 1), _people(node), node.last.rooms + node.promised, name)
+            (now < node.doubtful_until, *_load(node), name)
             for name, node in self._nodes.items()
-            if name != without and not node.last.draining and not self.is_gone(name, now)
+            if name != without
+            and not node.last.draining
+            and (without is None or now >= node.doubtful_until)
+            and not self.is_gone(name, now)
         ]
         return min(fit)[-1] if fit else None
+
+    def answered(self, name: str) -> None:
+        """It has answered a question."""
+        if (node := self._nodes.get(name)) is not None:
+            node.doubtful_until = 0.0
+
+    def unanswered(self, name: str, now: float) -> None:
+        """It has not."""
+        if (node := self._nodes.get(name)) is not None:
+            node.doubtful_until = now + DOUBT_S
 
     def promised(self, name: str) -> None:
         """A room was put there."""
@@ -83,5 +104,6 @@ class Directory:
             del self._nodes[name]
 
 
-def _people(node: _Node) -> int:
-    return node.last.participants + _PEOPLE_OF_A_ROOM * node.promised
+def _load(node: _Node) -> tuple[float, int, int]:
+    people = node.last.participants + _PEOPLE_OF_A_ROOM * node.promised
+    return round(node.last.cpu, 1), people, node.last.rooms

@@ -319,7 +319,7 @@ async def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
     [
         ({"ROLES": "sfu"}, "needs KONSIL_REDIS_URL"),
         ({"MEDIA_TOPOLOGY": "sfu", "ROLES": "signaling"}, "KONSIL_MEDIA_TOPOLOGY"),
-        ({"SFU_HOST": "forwarder.test"}, "KONSIL_SFU_HOST"),
+        ({"SFU_HOST": "forwarder.test", "ROLES": "signaling,sfu"}, "KONSIL_SFU_HOST"),
         ({"PUBLIC_URL": "http://clinic.example"}, "must be https://"),
         ({"REDIS_SERVER": "/bin/true"}, "KONSIL_REDIS_SERVER"),
     ],
