@@ -443,7 +443,7 @@ test("contents have exactly one member of the right form", () => {
   for (const good of [
     { candidate }, { candidate: null }, media(1), { description: { type: "offer", sdp: "" } },
     { restart: true }, { key: { epoch: 0, key: "A".repeat(43) } }, { key: { epoch: 65_535 } },
-    { moved: "sfu" }, { moved: "p2p" },
+    { moved: "sfu" }, { moved: "p2p" }, { receipt: "{}" }, { receipt: "x".repeat(16_384) },
   ]) {
     assert.deepEqual(decodeContent(encodeContent(good)), good);
   }
@@ -452,6 +452,7 @@ test("contents have exactly one member of the right form", () => {
     { media: { audio: true } }, { description: { type: "rollback", sdp: "" } },
     { description: { type: "offer" } }, { description: { type: "offer", sdp: "", more: 1 } },
     { candidate: { candidate: 1 } }, { candidate: "x" }, { unknown: 1 }, { restart: 1 },
+    { receipt: "" }, { receipt: 1 }, { receipt: "x".repeat(16_385) },
     { key: {} }, { key: { epoch: -1 } }, { key: { epoch: 65_536 } }, { key: { epoch: 1.5 } },
     { key: { epoch: 0, key: "A".repeat(42) } }, { key: { epoch: 0, key: "A".repeat(42) + "B" } },
     { key: { epoch: 0, key: 1 } }, { key: { epoch: 0, more: 1 } }, { moved: "mesh" }, { moved: true },

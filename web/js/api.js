@@ -141,16 +141,68 @@ export async function redeemCode(code) {
 }
 
 /**
+ * @param {string} token a client's
+ * @param {string} secret the participant's
+ * @param {string} language
+ * @param {string} digest SHA-256 of the text agreed to, hexadecimal
+ * @returns {Promise<string>} the receipt's text, to be kept as it is
+ */
+export async function askConsentReceipt(token, secret, language, digest) {
+  const headers = { "Konsil-Participant": secret };
+  const body = { language, text_sha256: digest };
+  return askText("receipts/consent", token, body, headers);
+}
+
+/**
+ * @param {string} token of the session
+ * @returns {Promise<string>} the receipt's text
+ */
+export async function askDeletionReceipt(token) {
+  return askText("receipts/deletion", token);
+}
+
+/** @param {string} receipt @returns {Promise<boolean>} whether the server has signed it */
+export async function verifyReceipt(receipt) {
+  const answer = await request("receipts/verify", null, { receipt });
+  return /** @type {{verified: boolean}} */ (answer).verified;
+}
+
+/**
  * @param {string} path
  * @param {string | null} token null: the cookie says who asks
  * @param {object} [body]
  * @param {Record<string, string>} [headers]
  * @returns {Promise<unknown>}
  */
-async function request(path, token, body, headers = {}) {
-  let response;
+async function request(path, token, body, headers) {
+  const response = await send(path, token, body, headers);
+  const answer = await response.json().catch(() => null);
+  if (response.ok && answer !== null) return answer;
+  throw problemOf(response, answer);
+}
+
+/**
+ * The answer as it is: a receipt verifies byte for byte.
+ * @param {string} path
+ * @param {string} token
+ * @param {object} [body]
+ * @param {Record<string, string>} [headers]
+ */
+async function askText(path, token, body, headers) {
+  const response = await send(path, token, body, headers);
+  if (response.ok) return response.text();
+  throw problemOf(response, await response.json().catch(() => null));
+}
+
+/**
+ * @param {string} path
+ * @param {string | null} token
+ * @param {object} [body]
+ * @param {Record<string, string>} [headers]
+ */
+async function send(path, token, body, headers = {}) {
   try {
-    response = await fetch(`/api/v1/${path}`, {
+    return await fetch(`/api/v1/${path}`, {
       method: body === undefined ? "GET" : "POST",
       headers: {
         ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
@@ -165,9 +217,6 @@ async function request(path, token, body, headers = {}) {
   } catch {
     throw new ApiError("unreachable");
   }
-  const answer = await response.json().catch(() => null);
-  if (response.ok && answer !== null) return answer;
-  throw problemOf(response, answer);
 }
 
 /**

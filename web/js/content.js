@@ -13,9 +13,13 @@ import { Refusal } from "./sealing.js";
  *
  * Exactly one member.
  * @typedef {{description: Description} | {candidate: RTCIceCandidateInit | null} | {media: Media}
- *   | {restart: true} | {key: FrameKey} | {moved: "p2p" | "sfu"}} Content restart: the responder asks the
- *   initiator to restart ICE; moved: the sender takes our media from there now
+ *   | {restart: true} | {key: FrameKey} | {moved: "p2p" | "sfu"} | {receipt: string}} Content restart: the
+ *   responder asks the initiator to restart ICE; moved: the sender takes our media from there now;
+ *   receipt: of the sender's consent, as the server has signed it
  */
+
+/** Longest receipt, characters. */
+const RECEIPT_MOST = 16_384;
 
 /**
  * @param {Content} content
@@ -43,6 +47,7 @@ export function decodeContent(plaintext) {
   if ("restart" in value && value.restart === true) return { restart: true };
   if ("key" in value && isFrameKey(value.key)) return { key: value.key };
   if ("moved" in value && (value.moved === "p2p" || value.moved === "sfu")) return { moved: value.moved };
+  if ("receipt" in value && isReceipt(value.receipt)) return { receipt: value.receipt };
   throw new Refusal("malformed");
 }
 
@@ -116,6 +121,11 @@ function isCandidate(value) {
 function isMedia(value) {
   return isRecord(value) && Object.keys(value).length === 2
     && typeof value.audio === "boolean" && typeof value.video === "boolean";
+}
+
+/** @param {unknown} value @returns {value is string} */
+function isReceipt(value) {
+  return typeof value === "string" && value !== "" && value.length <= RECEIPT_MOST;
 }
 
 /** @param {unknown} value @returns {value is FrameKey} */

@@ -11,6 +11,7 @@ import { callAttention, play, readySound } from "./knock.js";
 import { t } from "./language.js";
 import { createLoading, createOver, createProblem, createTrouble } from "./messageview.js";
 import { startPage } from "./page.js";
+import { createConsentList, createDeletion, Receipts } from "./receipts.js";
 import { createStore } from "./store.js";
 import { Visit } from "./visit.js";
 import { keepAwake } from "./wakelock.js";
@@ -37,8 +38,14 @@ const store = createStore(reduceHost, HOST_START);
 const parsed = takeFragment("host");
 
 if (parsed.ok) {
+  const { token, room } = parsed.link;
+  const receipts = new Receipts(room);
   const visit = new Visit({
     page: "host", fragment: parsed.fragment, link: parsed.link, dispatch: store.dispatch,
+    onreceipt: ({ participant, receipt }) => {
+      const name = store.state.room?.participants.find(({ id }) => id === participant)?.name ?? "";
+      void receipts.take(participant, name, receipt).then(() => page.then(({ refresh }) => refresh()));
+    },
     onstream: () => void page.then(({ refresh }) => refresh()),
   });
   const { devices } = visit;
@@ -96,12 +103,12 @@ if (parsed.ok) {
       trouble: () => createTrouble(again),
       early: createEarly,
       desk: () => createDesk({
-        tools: () => [createCodeBox(parsed.link.token)],
+        tools: () => [createCodeBox(token), createConsentList(receipts, room)],
         devices, chat: visit.chat, tile, act, end, leave: () => void visit.leave(), lock: (on) => void lock(on),
         group: visit.actions, invite: () => visit.inviteGuest(),
       }),
       problem: () => createProblem("host", remedies),
-      over: () => createOver("host", remedies),
+      over: () => createOver("host", remedies, [createConsentList(receipts, room), createDeletion(token, room)]),
     },
     titleOf: (state) => {
       const count = waitingOf(state).length;

@@ -4,6 +4,7 @@ import { announce } from "./announcer.js";
 import { announcementsBetween } from "./announcements.js";
 import { createCall } from "./callview.js";
 import { createCodeEntry } from "./codeentry.js";
+import { recallConsent, recordConsent } from "./consent.js";
 import { View } from "./dom.js";
 import { createEarly } from "./earlyview.js";
 import { JOIN_START, reduceJoin } from "./joinstate.js";
@@ -12,6 +13,7 @@ import { t } from "./language.js";
 import { takeFragment } from "./fragment.js";
 import { createLoading, createOver, createProblem, createTrouble } from "./messageview.js";
 import { startPage } from "./page.js";
+import { createDeletion } from "./receipts.js";
 import { createSetup } from "./setupview.js";
 import { createStore } from "./store.js";
 import { Visit } from "./visit.js";
@@ -40,6 +42,7 @@ if (parsed.ok) {
     onstream: () => void page.then(({ refresh }) => refresh()),
   });
   const { devices } = visit;
+  recallConsent(visit);
 
   const enter = (name = visit.memory.name) => {
     if (store.state.devices.microphone === "idle") void devices.open();
@@ -70,13 +73,19 @@ if (parsed.ok) {
       loading: createLoading,
       trouble: () => createTrouble(again),
       early: createEarly,
-      ready: () => createSetup({ devices, name: visit.memory.name, join: enter }),
+      ready: () => createSetup({
+        devices, name: visit.memory.name,
+        join: (name) => {
+          void recordConsent(visit);
+          enter(name);
+        },
+      }),
       waiting,
       call: () => createCall(new View(), {
         devices, chat: visit.chat, tile, group: visit.actions, leave, more: [], alone: aloneWords,
       }),
       problem: () => createProblem("join", remedies),
-      over: () => createOver("join", remedies),
+      over: () => createOver("join", remedies, [createDeletion(parsed.link.token, parsed.link.room)]),
     },
     titleOf: (state) => t(TITLES[state.phase]),
     ahead: ({ phase }) => (phase === "waiting" ? "call" : ""),

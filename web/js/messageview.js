@@ -110,9 +110,10 @@ export function createProblem(page, remedies) {
  * After the end. Who was declined never was in a call, so that is a refusal in name as well.
  * @param {"join" | "host"} page
  * @param {Remedies} remedies
+ * @param {readonly import("./dom.js").Part<VisitData>[]} [more] below all that
  * @returns {import("./dom.js").Part<VisitData>}
  */
-export function createOver(page, remedies) {
+export function createOver(page, remedies, more = []) {
   /** @type {View<VisitData>} */
   const view = new View();
   const over = (/** @type {VisitData} */ s) => s.over ?? "left";
@@ -130,6 +131,7 @@ export function createOver(page, remedies) {
       view.h("p", {}, (s) => t(words(s)[1])),
       view.h("p", { class: "hint" }, () => t("over.released")),
       remedyButton(view, (s) => words(s)[2], remedies),
+      ...more.map((part) => view.use(part)),
     ),
   );
 }

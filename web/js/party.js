@@ -34,6 +34,7 @@ import { Partner } from "./partner.js";
  * @property {[]} lost they cannot, for the present
  * @property {[key: import("./content.js").FrameKey]} key
  * @property {[moved: "p2p" | "sfu"]} moved
+ * @property {[receipt: string]} receipt of consent; not yet checked
  */
 
 /** A responder that still waits for the other's first word asks for it, in ms; doubled. */
@@ -74,6 +75,11 @@ export class Party extends Emitter {
 
   get refused() {
     return this.#partner.refused;
+  }
+
+  /** The other's role. */
+  get role() {
+    return this.#options.partner.other.role;
   }
 
   /** Whether sealed messages can be sent. */
@@ -256,6 +262,10 @@ export class Party extends Emitter {
     }
     if ("moved" in content) {
       this.emit("moved", content.moved);
+      return;
+    }
+    if ("receipt" in content) {
+      this.emit("receipt", content.receipt);
       return;
     }
     this.#negotiate("description" in content ? content.description : content.candidate);

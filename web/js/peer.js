@@ -44,6 +44,7 @@ import { makeShare } from "./sealing.js";
  * @property {[participant: string]} lost they do not, for the present
  * @property {[event: {participant: string, key: FrameKey}]} key
  * @property {[event: {participant: string, from: "p2p" | "sfu"}]} moved this one takes our media from there
+ * @property {[event: {participant: string, receipt: string}]} receipt of this one's consent; not yet checked
  * @property {[event: {participant: string, reason: RefusalReason}]} refused the connection is closed and
  *   stays so until `retry`
  */
@@ -55,6 +56,9 @@ const EARLY_KEYS = 4;
 
 /** Longest wait for a relay where a direct path may do without, and where it is the only one, ms. */
 const RELAY_PATIENCE = Object.freeze({ all: 1_000, relay: 10_000 });
+/** How long after the keys a receipt is handed over, ms: what connects is in more of a hurry. */
+const RECEIPT_PAUSE = 1_500;
+
 /** Longest wait for fresh credentials where there are some already, ms. */
 const REFRESH_PATIENCE = 1_000;
 
@@ -72,6 +76,7 @@ export class Peers extends Emitter {
   /** @type {Media} */
   #media = { audio: false, video: false };
   #mediaTold = true;
+  #receipt = "";
   #prewarmed = false;
   /** Made ahead for the next one. @type {Promise<Connection> | null} */
   #spare = null;
@@ -146,6 +151,19 @@ export class Peers extends Emitter {
     // While the server is away only the last state is worth keeping.
     this.#mediaTold = this.#options.channel.state === "open";
     if (this.#mediaTold) for (const party of this.#parties.values()) party.tellMedia();
+  }
+
+  /** @param {string} receipt of the own consent; handed to every host, again after a reload of theirs */
+  setReceipt(receipt) {
+    this.#receipt = receipt;
+    for (const party of this.#parties.values()) this.#handReceipt(party);
+  }
+
+  /** @param {Party} party */
+  #handReceipt(party) {
+    if (party.role === "host" && party.open && this.#receipt !== "") {
+      party.send({ receipt: this.#receipt });
+    }
   }
 
   /** @param {RoomView} room opens exchanges with those admitted, closes those gone */
@@ -265,7 +283,11 @@ export class Peers extends Emitter {
     party.on("media", (media) => this.emit("media", { participant: id, ...media }));
     party.on("security", (security) => this.emit("security", { participant: id, ...security }));
     party.on("refused", (reason) => this.emit("refused", { participant: id, reason }));
-    party.on("open", () => this.emit("open", id));
+    party.on("open", () => {
+      this.emit("open", id);
+      setTimeout(() => this.#handReceipt(party), RECEIPT_PAUSE);
+    });
+    party.on("receipt", (receipt) => this.emit("receipt", { participant: id, receipt }));
     party.on("lost", () => {
       this.#keys.delete(id);
       this.emit("lost", id);

@@ -28,6 +28,8 @@ import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
  * @property {string} fragment
  * @property {Link} link
  * @property {(event: VisitEvent) => void} dispatch
+ * @property {(event: {participant: string, receipt: string}) => void} [onreceipt] called with receipts of
+ *   consent, not yet checked
  * @property {() => void} onstream called when a remote stream has come
  */
 
@@ -73,6 +75,7 @@ export class Visit {
   #certificate;
   /** @type {Promise<void> | null} */
   #prepared = null;
+  #receipt = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #checkTimer;
   /** @type {number} */
@@ -237,6 +240,12 @@ export class Visit {
     return this.quiet ?? Promise.resolve();
   }
 
+  /** @param {string} receipt of the own consent, for the host */
+  handReceipt(receipt) {
+    this.#receipt = receipt;
+    this.#peers?.setReceipt(receipt);
+  }
+
   /** @param {ChannelError} error */
   #refused(error) {
     const { dispatch } = this.options;
@@ -274,6 +283,8 @@ export class Visit {
       ...(this.#certificate === undefined ? {} : { certificate: this.#certificate }),
       groups: canSealFrames(),
     });
+    peers.on("receipt", (event) => this.options.onreceipt?.(event));
+    peers.setReceipt(this.#receipt);
     peers.on("track", ({ participant, stream }) => {
       if (this.#group) {
         // Shown when something comes over it.
