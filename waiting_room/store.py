@@ -168,15 +168,9 @@ class SessionStore:
         """Ends a session for all: deletes all its keys at once and tells every node."""
         case = _Case(room, event, now_ms, cached)
         self._ending.add(room)
-        code_key = self._keyspace.code_key(room)
         try:
             async with self._gate.operation():
-                code: Any = await persistently(lambda: self._redis.get(code_key))
-                outcome = await self._end(case)
-                if code is not None and isinstance(outcome, Changed):
-                    # In a slot of its own, so not in the script; without its room it leads nowhere.
-                    await self._redis.delete(self._keyspace.typed_key(code.decode()))
-                return outcome
+                return await self._end(case)
         finally:
             self._ending.discard(room)
 
@@ -473,6 +467,10 @@ class SessionStore:
             ),
         )
         reply = await scripts.run(self._redis, call)
+        if isinstance(reply, list):
+            # In a slot of its own, so not in the script; without its room it leads nowhere.
+            await self._redis.delete(self._keyspace.typed_key(reply[0].decode()))
+            return None
         return None if reply == 1 else _decoded(reply)
 
     def _knows_end(self, room: str, created_at: int) -> bool:
