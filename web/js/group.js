@@ -36,7 +36,7 @@ import { SfuConnection } from "./sfuconnection.js";
  * @property {[event: {participant: string, stream: MediaStream}]} stream to be shown in place of the former
  * @property {[event: {participant: string, stream: MediaStream | null}]} screen
  * @property {[event: {participant: string, state: PeerState}]} connection
- * @property {[participant: string]} path this one's media comes through the forwarder
+ * @property {[event: {participant: string, path: "direct" | "relay" | "sfu"}]} path
  * @property {[speaking: readonly string[]]} speakers loudest first
  * @property {[event: {participant: string, quality: Quality}]} quality
  * @property {[sharing: boolean]} sharing of our own screen
@@ -72,6 +72,8 @@ export class Group extends Emitter {
   #streams = new Map();
   /** Of connections without a forwarder, not shown yet. @type {Map<string, MediaStream>} */
   #direct = new Map();
+  /** @type {Map<string, "direct" | "relay">} */
+  #paths = new Map();
   /** @type {Map<string, PeerState>} */
   #states = new Map();
   /** @type {Map<string, Quality>} */
@@ -128,6 +130,7 @@ export class Group extends Emitter {
       }),
       peers.on("refused", ({ participant }) => this.#keys.gone(participant)),
       peers.on("key", ({ participant, key }) => this.#received(participant, key)),
+      peers.on("path", ({ participant, path }) => this.#paths.set(participant, path)),
       peers.on("moved", ({ participant, from }) => this.#step((now) => {
         this.#moves.moved(participant, from, now);
       })),
@@ -412,9 +415,11 @@ export class Group extends Emitter {
           if (stream) this.emit("stream", { participant, stream });
           this.#states.set(participant, "connected");
           this.emit("connection", { participant, state: "connected" });
+          const path = this.#paths.get(participant);
+          if (path) this.emit("path", { participant, path });
         } else {
           this.#showPerson(participant);
-          this.emit("path", participant);
+          this.emit("path", { participant, path: "sfu" });
           peers.mediaFlows();
         }
         this.#tellStates();
@@ -487,6 +492,7 @@ export class Group extends Emitter {
     this.#qualities.delete(participant);
     this.#streams.delete(participant);
     this.#direct.delete(participant);
+    this.#paths.delete(participant);
     this.connected.delete(participant);
     if (this.#streams.delete(`${participant} screen`)) this.emit("screen", { participant, stream: null });
     this.#keys.gone(participant);

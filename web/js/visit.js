@@ -360,7 +360,7 @@ export class Visit {
       dispatch({ type: "peer_screen", participant, screen: stream !== null });
     });
     group.on("connection", (event) => dispatch({ type: "peer_connection", ...event }));
-    group.on("path", (participant) => dispatch({ type: "peer_path", participant, path: "sfu" }));
+    group.on("path", (event) => dispatch({ type: "peer_path", ...event }));
     group.on("speakers", (speaking) => dispatch({ type: "peer_speakers", speaking }));
     group.on("quality", (event) => dispatch({ type: "peer_quality", ...event }));
     group.on("sharing", (sharing) => dispatch({ type: "sharing", sharing }));
