@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * One other participant, as chat and files see it: greets over each new connection, sorts what comes,
- * and turns away who does not keep to docs/protocol.md section 10. Pure but for the channels handed in.
+ * and turns away who does not keep to docs/protocol.md section 11. Pure but for the channels handed in.
  */
 import { Thread } from "./chatthread.js";
 import { DataRefusal, decodeChunk, decodeMessage, encodeMessage } from "./datacodec.js";

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Lines and drafts between this page and one other participant (docs/protocol.md section 10.2). Pure:
+ * Lines and drafts between this page and one other participant (docs/protocol.md section 11.2). Pure:
  * clock and words to prove own lines by are handed in, messages and events come out.
  *
  * Lines are numbered from 1 per author and pair. Each side says after every connecting up to which it

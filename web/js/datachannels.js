@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The two data channels of one connection (docs/protocol.md section 10.1): one for messages, one for the
+ * The two data channels of one connection (docs/protocol.md section 11.1): one for messages, one for the
  * bytes of files. Both ends make them before the first offer, with numbers known to both, so they are part
  * of it and need no word of their own. What comes before somebody takes it is kept, and little of it.
  */

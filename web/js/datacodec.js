@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What goes over the data channels between two pages (docs/protocol.md section 10), and a check that
+ * What goes over the data channels between two pages (docs/protocol.md section 11), and a check that
  * takes nothing else. Pure; tests/vectors/data.json holds its known answers.
  */
 import { fromBase64url, toBase64url } from "./bytes.js";

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * One file from one participant (docs/protocol.md section 10.3): taken when the person has accepted it,
+ * One file from one participant (docs/protocol.md section 11.4): taken when the person has accepted it,
  * in order, stored as it comes, compared at the end.
  */
 import { toBase64url } from "./bytes.js";

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * One file to one participant (docs/protocol.md section 10.3): read in blocks, never more of it on its
+ * One file to one participant (docs/protocol.md section 11.4): read in blocks, never more of it on its
  * way than the other has room for, resumed from where the other stands.
  */
 import { toBase64url } from "./bytes.js";
