@@ -15,7 +15,10 @@ from sfu.gate import Gate
 from sfu.path import Path, Remote
 from sfu.srtp import PacketBuffer
 
-_SLOW: Final = 128 * 1024  # bytes unsent, and media is dropped, as on a slow link
+# Bytes unsent here and in the kernel, beyond which media is dropped, as on a slow link: at
+# 500 kbit/s they are two seconds, and what waits longer is of no use to a conversation.
+_SLOW: Final = 64 * 1024
+_KERNEL_BUFFER: Final = 32 * 1024  # the kernel makes it twice that
 _UNPROVEN_SECONDS: Final = 10.0  # to the first valid check
 _FRAME_SECONDS: Final = 10.0  # for a frame once its first byte has come
 _BACKLOG: Final = 128
@@ -117,6 +120,7 @@ class TcpStream(asyncio.Protocol):
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
