@@ -1,5 +1,6 @@
 """Codes to be read over the telephone: a host makes one, whoever types it gets a client's token."""
 
+import math
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -61,7 +62,9 @@ class CodeApi:
         address, now = address_of(request, self._deps), self._deps.clock.monotonic()
         wait = self._guesses.take(address, now)
         if wait > 0:
-            raise Refused("slow_down", "too many codes were tried", {"retry_after": round(wait, 1)})
+            raise Refused(
+                "slow_down", "too many codes were tried", {"retry_after": math.ceil(wait * 10) / 10}
+            )
         try:
             leads = await self._codes.redeem(digits)
         except Refused as refused:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 from signaling.address import parse_networks
@@ -137,7 +136,7 @@ async def test_ten_thousand_guesses_find_nothing_and_slow_nobody(
     await client.open(node)
     code = (await make(node, host)).json["code"]
     looked_at = {"one": 0, "many": 0}
-    slowest = 0.0
+    under_way = False
 
     async def guess(count: int, who: str, first: int) -> None:
         async with await Raw.connect(node) as raw:
@@ -153,20 +152,18 @@ async def test_ten_thousand_guesses_find_nothing_and_slow_nobody(
                     looked_at[who] += 1
 
     async def others() -> None:
-        nonlocal slowest
         for _ in range(100):
-            began = time.monotonic()
-            await ask(node, "/api/v1/link", client.token)
-            slowest = max(slowest, time.monotonic() - began)
+            assert (await ask(node, "/api/v1/link", client.token)).status == 200
+        nonlocal under_way
+        under_way = not all(task.done() for task in guessing)
 
-    began = time.monotonic()
     tasks = [guess(1250, "one", start * 1250) for start in range(6)]
     tasks += [guess(1250, "many", 100 + start) for start in range(2)]
-    await asyncio.gather(*tasks, others())
+    guessing = [asyncio.ensure_future(task) for task in tasks]
+    await asyncio.gather(*guessing, others())
     assert looked_at["one"] <= FREE + 4, "of 7,500 from one address"
     assert looked_at["many"] <= 250 * 2 * FREE
-    assert time.monotonic() - began < 50
-    assert slowest < 1.0
+    assert under_way, "others had to wait until the guessing was over"
     # Somebody who has the code is let in at once, from an address that has not guessed.
     typed = await redeem(node, code, X_Forwarded_For="203.0.113.5")
     assert typed.status == 200
