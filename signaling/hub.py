@@ -19,13 +19,14 @@ from signaling.courier import Courier, entry_of
 from signaling.deps import Deps
 from signaling.group_watch import GroupWatch
 from signaling.groups import GroupMessage, Groups
-from signaling.messages import Ack, Bye, ClientMessage, Hello, Signal
+from signaling.messages import Ack, Bye, ClientMessage, Hello, Signal, Tell
 from signaling.metrics import Gauges
 from signaling.node import KIND, NodeLink, Note, NoteKind
 from signaling.room import Member, Room
 from signaling.rooms import Rooms
 from signaling.socket import Socket
 from signaling.tasks import Tasks
+from signaling.telling import Telling
 from signaling.upkeep import Upkeep
 from signaling.wheel import Wheel
 from waiting_room.codec import CodecError, decode
@@ -79,6 +80,7 @@ class Hub:
             spawn=spawn,
         )
         self._groups = Groups(deps, self.watch, self._link, spawn)
+        self._telling = Telling(deps, self._link)
         self.arrivals = Arrivals(
             deps, self.rooms, self._courier, self._link, greet=self.watch.greet, spawn=spawn
         )
@@ -146,6 +148,8 @@ class Hub:
             return
         elif isinstance(message, Ack):
             self._courier.acknowledge(socket.member, message.seq)
+        elif isinstance(message, Tell):
+            self._telling.receive(socket, socket.member, message)
         elif isinstance(message, GroupMessage):
             self._groups.receive(socket, socket.member, message)
         else:
@@ -204,6 +208,8 @@ class Hub:
             self._tasks.spawn(self._again(room, note))
         elif note.kind is NoteKind.HAND_OVER:
             self._link.tell(note.reply_to, room.id, self._hand_over(room, note))
+        elif note.kind is NoteKind.TOLD:
+            self._telling.noted(room, note)
         else:
             self._groups.noted(room, note)
 

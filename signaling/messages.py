@@ -49,6 +49,9 @@ from signaling.group_messages import (
 from signaling.names import UnshowableName, clean_name
 from signaling.strictjson import MessageError, refusal, refuse_duplicates
 
+Words = Annotated[str, Meta(max_length=500)]
+Minutes = Annotated[int, Meta(ge=0, le=600)]
+
 # --- from page to server (section 3) ---
 
 
@@ -110,6 +113,15 @@ class Signal(ClientBase, frozen=True, tag="signal"):
     data: SignalData
 
 
+class Tell(ClientBase, frozen=True, tag="tell"):
+    """To one who waits, or to all: words, and in how many minutes their turn may come."""
+
+    id: Id
+    text: Words
+    minutes: Minutes | UnsetType = UNSET
+    participant: ParticipantId | UnsetType = UNSET
+
+
 class Ack(ClientBase, frozen=True, tag="ack"):
     seq: Id
 
@@ -120,7 +132,7 @@ class Ping(ClientBase, frozen=True, tag="ping"):
 
 ClientMessage = (
     Hello | Admit | Decline | BackToWaiting | Remove | Lock | End | Leave | Connected | Signal | Ack
-    | Ping | GroupOffer | GroupWant | GroupFailed | P2pFailed | AskMute | InviteGuest
+    | Ping | Tell | GroupOffer | GroupWant | GroupFailed | P2pFailed | AskMute | InviteGuest
 )  # fmt: skip
 
 
@@ -216,13 +228,21 @@ class Bye(ServerBase, frozen=True, tag="bye"):
     reason: Literal["ended", "declined", "removed", "left", "taken_over", "going_away"]
 
 
+class Told(ServerBase, frozen=True, tag="told"):
+    """A host's words to those who wait; `at`: ms since 1970. The newest stands for all before."""
+
+    text: Words
+    at: Millis
+    minutes: Minutes | UnsetType = UNSET
+
+
 class Pong(ServerBase, frozen=True, tag="pong"):
     pass
 
 
 ServerMessage = (
     Welcome | Room | Relayed | Delivered | Ok | Error | Closing | Bye | Pong
-    | GroupAnswer | GroupSources | GroupSpeakers | GroupGone | MuteAsked | GuestLink
+    | Told | GroupAnswer | GroupSources | GroupSpeakers | GroupGone | MuteAsked | GuestLink
 )  # fmt: skip
 
 

@@ -41,6 +41,8 @@ class NoteKind(Enum):
     Lost: it begins with a new one, as after a crash."""
     MUTE_ASKED = "mute_asked"
     """The host `instance` asks `participant` to mute. Lost: the host sees that nothing happens."""
+    TOLD = "told"
+    """A host's words to `participant`, in `letters`. Lost: the host tells them again, or not."""
     UNSUPPORTED = "unsupported"
     """The browser of `participant` keeps somebody out of a group. Lost: the host was told, too."""
     HANDED = "handed"

@@ -25,6 +25,8 @@ import { SUBPROTOCOL } from "./protocol.js";
  * @typedef {object} CommandFields
  * @property {string} [participant]
  * @property {boolean} [locked]
+ * @property {string} [text]
+ * @property {number} [minutes]
  * @property {number} [generation]
  * @property {string} [sdp]
  * @property {import("./protocol.js").Track[]} [tracks]
@@ -52,6 +54,7 @@ import { SUBPROTOCOL } from "./protocol.js";
  * @property {[speakers: import("./protocol.js").GroupSpeakersMessage]} speakers
  * @property {[gone: import("./protocol.js").GroupGoneMessage]} gone
  * @property {[mute: {from: string}]} mute
+ * @property {[told: import("./protocol.js").ToldMessage]} told
  * @property {[state: ChannelState]} state
  */
 

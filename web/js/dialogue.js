@@ -278,6 +278,9 @@ export class Dialogue {
       case "group_gone":
         this.#event("gone", message);
         return;
+      case "told":
+        this.#event("told", message);
+        return;
       case "mute_asked":
         this.#event("mute", { from: message.from });
         return;

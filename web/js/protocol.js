@@ -72,19 +72,21 @@
  * @typedef {{type: "group_speakers", generation: number, speaking: string[]}} GroupSpeakersMessage
  * @typedef {{type: "group_gone", generation: number,
  *   reason: "silent" | "never_connected" | "wrong_certificate"}} GroupGoneMessage
+ * @typedef {{type: "told", text: string, at: number, minutes?: number}} ToldMessage  at in ms since 1970
  * @typedef {{type: "mute_asked", from: string}} MuteAskedMessage
  * @typedef {{type: "guest_link", id: number, token: string, closes_at: number}} GuestLinkMessage
  * @typedef {GroupAnswerMessage | GroupSourcesMessage | GroupSpeakersMessage | GroupGoneMessage
  *   | MuteAskedMessage | GuestLinkMessage} GroupServerMessage
  *
  * @typedef {Welcome | RoomMessage | SignalMessage | DeliveredMessage | OkMessage | ErrorMessage
- *   | ClosingMessage | ByeMessage | PongMessage | GroupServerMessage} ServerMessage
+ *   | ClosingMessage | ByeMessage | PongMessage | ToldMessage | GroupServerMessage} ServerMessage
  *
  * @typedef {{type: "hello", token: string, secret: string, instance: string, name?: string,
  *   last_seq?: number, reopen?: boolean, groups?: boolean}} HelloMessage
  * @typedef {{type: "admit" | "decline" | "back_to_waiting" | "remove" | "ask_mute" | "p2p_failed",
  *   id: number, participant: string}} ParticipantCommand
  * @typedef {{type: "lock", id: number, locked: boolean}} LockCommand
+ * @typedef {{type: "tell", id: number, text: string, minutes?: number, participant?: string}} TellCommand
  * @typedef {{type: "end" | "leave" | "connected" | "invite_guest", id: number}} PlainCommand
  *
  * @typedef {object} Track what a section of an offer is for: either `send` or `receive`
@@ -103,7 +105,7 @@
  *   GroupOffer
  * @typedef {{type: "group_want", id: number, generation: number, tiles: Tile[]}} GroupWant
  * @typedef {{type: "group_failed", id: number, generation: number}} GroupFailed
- * @typedef {ParticipantCommand | LockCommand | PlainCommand | GroupOffer | GroupWant | GroupFailed}
+ * @typedef {ParticipantCommand | LockCommand | TellCommand | PlainCommand | GroupOffer | GroupWant | GroupFailed}
  *   Command
  * @typedef {{type: "signal", id: number, to: string, data: string}} OutgoingSignal
  * @typedef {Command | HelloMessage | OutgoingSignal | {type: "ack", seq: number} | {type: "ping"}}
@@ -168,6 +170,9 @@ const instance = matching(/^[A-Za-z0-9_-]{8,32}$/);
 const role = oneOf("host", "client", "guest");
 const status = oneOf("waiting", "admitted", "in_call", "left", "declined", "removed");
 const signalData = ofLength(1, 60_000);
+const words = ofLength(0, 500);
+/** @type {Form} */
+const minutes = (value) => whole(value, "") && Number(value) <= 600;
 /** @type {Form} */
 const shownName = (value) => {
   if (typeof value !== "string" || !text(value, "")) return false;
@@ -255,6 +260,7 @@ const FROM_PAGE = {
   group_want: [{ id: whole, generation, tiles }],
   group_failed: [{ id: whole, generation }],
   p2p_failed: [{ id: whole, participant }],
+  tell: [{ id: whole, text: words }, { minutes, participant }],
   ask_mute: [{ id: whole, participant }],
   invite_guest: [{ id: whole }],
 };
@@ -281,6 +287,7 @@ const FROM_SERVER = {
   group_sources: [{ generation, sources }],
   group_speakers: [{ generation, speaking: each(participant) }],
   group_gone: [{ generation, reason: oneOf("silent", "never_connected", "wrong_certificate") }],
+  told: [{ text: words, at: whole }, { minutes }],
   mute_asked: [{ from: participant }],
   guest_link: [{ id: whole, token: ofLength(1, 2048), closes_at: whole }],
 };
