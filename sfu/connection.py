@@ -202,7 +202,7 @@ class Connection:
         """Notice silence; to be called about once a second."""
         if self._srtp is None and now - self._created > CONNECT_SECONDS:
             self._finish("never_connected", now)
-        elif now - self.ice.heard > SILENT_SECONDS and self._paths:
+        elif now - self.ice.heard > SILENT_SECONDS and self._srtp is not None:
             self._finish("silent", now)
 
     def close(self) -> None:

@@ -327,3 +327,15 @@ def test_rooms_are_apart() -> None:
     stage.receive(one.rtp(1111, 111, mid="0"), ALICE)
     stage.flush(other, BOB)
     assert not other.received
+
+
+def test_a_page_whose_last_path_is_gone_is_gone_as_well() -> None:
+    """As when a TCP stream ends: there is no path left that could fall silent."""
+    stage = Stage()
+    stage.join(alice(), ALICE)
+    path = stage.wire.paths[ALICE]
+    assert path.connection is not None
+    path.connection.lose_path(path)
+    stage.now += 16
+    stage.forwarder.sweep(stage.now)
+    assert Gone("room", 1, "alice", "silent") in stage.forwarder.events()
