@@ -13,7 +13,6 @@ from collections import deque
 
 from sfu.delay_gradient import DelayGradient, Usage
 from sfu.downlink import SENT_RING, Downlink
-from sfu.sequence import nearest16
 from sfu.twcc import Received
 
 MINIMUM = 50_000
@@ -21,7 +20,8 @@ MINIMUM = 50_000
 
 _WINDOW = 0.5  # seconds over which the rate that arrives is measured
 _MOMENT = 0.2
-_MAX_ACKED = 4096  # packets in that window; the oldest go first, and the rate then reads lower
+_MAX_ACKED = 4096  # packets in that window; the oldest go first
+_SENT = SENT_RING - 1
 _DECREASE = 0.85
 _INCREASE = 1.08  # per second
 _ADDITIVE = 1200 * 8  # one packet per response time, near what the way was found to carry
@@ -69,7 +69,7 @@ class Bandwidth:
         self._delay_based = float(self.target)
         self._loss_based = float(self.target)
         self._gradient = DelayGradient()
-        self._acked: deque[tuple[float, int]] = deque(maxlen=_MAX_ACKED)
+        self._acked: deque[tuple[float, int]] = deque()
         self._acked_octets = 0
         self._arrival = 0.0
         self._next = -1
@@ -114,42 +114,46 @@ class Bandwidth:
         self.feedback_seen = True
         self._last_feedback = now
         newest = downlink.next_number - 1
-        if self._next < 0:
-            self._next = max(newest - SENT_RING + 1, 1 << 16)
-        was_over = False
+        following = self._next if self._next >= 0 else max(newest - SENT_RING + 1, 1 << 16)
+        gradient, acked = self._gradient, self._acked
+        gradient.overused = False
+        note, times, sizes = gradient.packet, downlink.times, downlink.sizes
+        octets = 0
         for number, arrived in received:
-            extended = nearest16(number, newest)
-            if extended > newest or newest - extended >= SENT_RING:
+            back = (newest - number) & 0xFFFF
+            if back >= SENT_RING:
                 continue
-            fresh = extended >= self._next
-            if fresh:
-                self._next = extended + 1
-                self._sent += 1
-                self._lost += arrived is None
-            elif arrived is not None:
-                self._lost = max(0, self._lost - 1)  # reported lost before, and come after all
-            if arrived is None or not fresh:
+            extended = newest - back
+            if extended < following:
+                if arrived is not None and self._lost:
+                    self._lost -= 1  # reported lost before, and come after all
                 continue
-            slot = extended & (SENT_RING - 1)
-            self._ack(arrived, downlink.sizes[slot])
-            self._gradient.packet(downlink.times[slot], arrived)
-            was_over = was_over or self._gradient.usage is Usage.OVERUSE
-        usage = Usage.OVERUSE if was_over else self._gradient.usage
+            following = extended + 1
+            self._sent += 1
+            if arrived is None:
+                self._lost += 1
+                continue
+            slot = extended & _SENT
+            size = sizes[slot]
+            octets += size
+            acked.append((arrived, size))
+            note(times[slot], arrived)
+        self._next = following
+        self._acked_octets += octets
+        self._forget()
+        usage = Usage.OVERUSE if gradient.overused else gradient.usage
         if not (burst and usage is Usage.OVERUSE):
             self._adjust(usage, now)
         self._judge_loss(now)
         self._settle(now)
 
-    def _ack(self, arrived: float, size: int) -> None:
+    def _forget(self) -> None:
+        """Let go of what arrived before the window, or lies about when it did."""
         acked = self._acked
-        if acked and abs(arrived - acked[-1][0]) > 2.0:
-            acked.clear()
-            self._acked_octets = 0
-        if len(acked) == _MAX_ACKED:
-            self._acked_octets -= acked[0][1]
-        acked.append((arrived, size))
-        self._acked_octets += size
-        while arrived - acked[0][0] > _WINDOW:
+        while acked:
+            age = acked[-1][0] - acked[0][0]
+            if 0 <= age <= _WINDOW and len(acked) <= _MAX_ACKED:
+                return
             self._acked_octets -= acked.popleft()[1]
 
     def _adjust(self, usage: Usage, now: float) -> None:
@@ -235,8 +239,3 @@ class Bandwidth:
         if self._remb and now - self._remb_at < _REMB_VALID:
             target = min(target, self._remb)
         self.target = max(MINIMUM, int(target))
-
-    @property
-    def overused(self) -> bool:
-        """Whether the queue on the way grows right now."""
-        return self._gradient.usage is Usage.OVERUSE

@@ -38,11 +38,12 @@ class DelayGradient:
     __slots__ = (
         "_arrival", "_delay", "_deltas", "_first_send", "_group_arrival", "_group_send",
         "_last_update", "_origin", "_over_since", "_points", "_previous", "_smoothed",
-        "_threshold", "_trend", "usage",
+        "_threshold", "_trend", "overused", "usage",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.usage = Usage.NORMAL
+        self.overused = False  # since somebody last set it so
         self._threshold = _THRESHOLD
         self._points: deque[tuple[float, float]] = deque(maxlen=_WINDOW)
         self._last_update = -1.0
@@ -50,7 +51,7 @@ class DelayGradient:
 
     def _reset(self) -> None:
         self._points.clear()
-        self._first_send = -1.0  # of the group that is being filled
+        self._first_send = -1e9  # of the group that is being filled
         self._group_send = 0.0
         self._group_arrival = 0.0
         self._previous: tuple[float, float] | None = None
@@ -65,17 +66,19 @@ class DelayGradient:
 
     def packet(self, sent: float, arrived: float) -> None:
         """One packet, with times in seconds of our clock and of the receiver's."""
-        if self._first_send >= 0 and abs(arrived - self._group_arrival) > _RESET:
+        passed = arrived - self._group_arrival
+        if not -_RESET <= passed <= _RESET:
             self._reset()
-        if self._first_send < 0:
+        first = self._first_send
+        if sent - first <= _GROUP:
+            if sent >= first:  # otherwise it belongs to a group that is closed
+                self._group_send = sent
+                if passed > 0:
+                    self._group_arrival = arrived
+            return
+        if first < 0:
             self._first_send = self._group_send = sent
             self._group_arrival = arrived
-            return
-        if sent < self._first_send:
-            return  # out of order: it belongs to a group that is closed
-        if sent - self._first_send <= _GROUP:
-            self._group_send = sent
-            self._group_arrival = max(self._group_arrival, arrived)
             return
         previous, self._previous = self._previous, (self._group_send, self._group_arrival)
         if previous is not None:
@@ -112,6 +115,7 @@ class DelayGradient:
                 self._over_since = arrived - send_delta / 2
             if arrived - self._over_since > _OVERUSE_TIME and trend >= self._trend:
                 self.usage = Usage.OVERUSE
+                self.overused = True
         else:
             self._over_since = -1.0
             self.usage = Usage.UNDERUSE if modified < -self._threshold else Usage.NORMAL

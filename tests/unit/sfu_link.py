@@ -163,6 +163,7 @@ class Viewer:
         self.rtx = rtx
         self.arrivals = Arrivals()
         self.got: dict[int, dict[int, tuple[float, bytes]]] = {}  # SSRC -> number -> payload
+        self.highest: dict[int, int] = {}
         self.missing: dict[tuple[int, int], float] = {}
         self.octets = 0
         self.nacks = True
@@ -182,11 +183,11 @@ class Viewer:
             ssrc, sequence = self.rtx[ssrc], int.from_bytes(payload[:2], "big")
             payload = payload[2:]
         got = self.got.setdefault(ssrc, {})
-        highest = max(got, default=-1)
-        extended = nearest16(sequence, highest) if got else sequence + 0x10000
-        if got and extended > highest + 1:
-            for number_missing in range(highest + 1, min(extended, highest + 200)):
-                self.missing[ssrc, number_missing] = 0.0
+        highest = self.highest.setdefault(ssrc, sequence + 0xFFFF)
+        extended = nearest16(sequence, highest)
+        for jumped in range(highest + 1, min(extended, highest + 200)):
+            self.missing[ssrc, jumped] = 0.0
+        self.highest[ssrc] = max(highest, extended)
         self.missing.pop((ssrc, extended), None)
         got.setdefault(extended, (self.world.now, payload))
 
