@@ -100,7 +100,8 @@ def parser() -> argparse.ArgumentParser:
         commands,
         "doctor",
         "check a deployment as a client would, with the settings of its server: Redis, public "
-        "URL, certificate, WebSocket, clock, and the relay over every transport. Exit code 0: "
+        "URL, certificate, WebSocket, clock, the relay over every transport, and the forwarder "
+        "over UDP and TCP. Exit code 0: "
         "all is well, 1: something is wrong, 2: something could not be checked",
         settings.SERVE,
     )

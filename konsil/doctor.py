@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from konsil import audit, clock, invite, relay_check, tls, turn_plan
+from konsil import audit, clock, invite, relay_check, sfu_check, tls, turn_plan
 from konsil.certificate_check import PATIENCE
 from konsil.errors import StartError
 from konsil.findings import Finding, exit_code, fine, note, unknown, wrong
@@ -55,6 +55,8 @@ async def run(settings: Settings, state_dir: Path) -> int:
                 )
         if signaling or "turn" in settings.roles:
             tell(*await _relay(settings, state_dir, session, public_url, context))
+        if sfu_check.is_wanted(settings):
+            tell(*await _forwarders(settings, state_dir))
     return exit_code(findings)
 
 
@@ -75,20 +77,34 @@ def _trust(settings: Settings, state_dir: Path) -> ssl.SSLContext:
     return context
 
 
-async def _redis(settings: Settings, state_dir: Path) -> Finding:
-    prefix, source = settings.redis_prefix, "KONSIL_REDIS_URL"
+def _redis_of(settings: Settings, state_dir: Path) -> tuple[str, str] | None:
+    """URL and key prefix; None where only a private Redis would do, and none runs."""
     if settings.redis_url is not None:
-        url = settings.redis_url.reveal()
-    else:
-        found = audit.embedded(state_dir)
-        if found is None:
-            return unknown(
-                "Redis",
-                f"no server with a private Redis runs on {state_dir}: run this where the server "
-                "runs, with its --state-dir, or name what it uses by KONSIL_REDIS_URL",
-            )
-        url, prefix = found
-        source = "private"
+        return settings.redis_url.reveal(), settings.redis_prefix
+    return audit.embedded(state_dir)
+
+
+async def _forwarders(settings: Settings, state_dir: Path) -> list[Finding]:
+    found = _redis_of(settings, state_dir)
+    if found is None:
+        return [unknown("forwarder", "found through Redis, which is not known; see there")]
+    client = connect(found[0])
+    try:
+        return await sfu_check.check(settings, client, found[1])
+    finally:
+        await client.aclose()
+
+
+async def _redis(settings: Settings, state_dir: Path) -> Finding:
+    source = "private" if settings.redis_url is None else "KONSIL_REDIS_URL"
+    found = _redis_of(settings, state_dir)
+    if found is None:
+        return unknown(
+            "Redis",
+            f"no server with a private Redis runs on {state_dir}: run this where the server "
+            "runs, with its --state-dir, or name what it uses by KONSIL_REDIS_URL",
+        )
+    url, prefix = found
     client = connect(url)
     started = time.monotonic()
     try:

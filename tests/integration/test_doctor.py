@@ -192,3 +192,40 @@ async def test_settings_that_contradict_are_named_like_at_the_start(tmp_path: Pa
     code, out, err = await konsil("doctor", STATE_DIR=tmp_path, TLS_CERT="/x")
     assert (code, out) == (2, "")
     assert "KONSIL_TLS_KEY" in err
+
+
+GROUPS = {"ROLES": "signaling,sfu", "SFU_HOST": "127.0.0.1"}
+
+
+async def test_a_forwarder_is_tried_like_by_a_call(tmp_path: Path) -> None:
+    settings = well(tmp_path, **GROUPS, SFU_PORT=free_port())
+    async with Served(**settings):
+        code, told = await doctor(**settings)
+    assert code == 0, told
+    assert told["forwarder"] == ("ok", "1 announced, 0 rooms, 0 participants")
+    for subject in ("forwarder UDP", "forwarder TCP"):
+        assert told[subject][0] == "ok"
+        assert told[subject][1].startswith(f"127.0.0.1 port {settings['SFU_PORT']} answers in ")
+
+
+async def test_a_forwarder_that_is_not_where_it_says(tmp_path: Path) -> None:
+    settings = well(tmp_path, **GROUPS, SFU_PORT=free_port(), SFU_PUBLIC_IPV4="127.0.0.77")
+    async with Served(**settings):
+        code, told = await doctor(**settings)
+    assert code == 1
+    for subject, kind in (("forwarder UDP", "UDP"), ("forwarder TCP", "TCP")):
+        verdict, text = told[subject]
+        assert verdict == "WRONG"
+        assert f"let {kind} port {settings['SFU_PORT']} through" in text
+        assert "KONSIL_SFU_PUBLIC_IPV4" in text
+
+
+async def test_no_forwarder_at_all(tmp_path: Path, start_redis: Callable[..., RedisServer]) -> None:
+    settings = well(tmp_path, REDIS_URL=start_redis().url, ROLES="signaling")
+    async with Served(**settings):
+        code, told = await doctor(**settings)
+        assert (code, told["forwarder"][0]) == (0, "note")
+        code, told = await doctor(**{**settings, "ROLES": "signaling,sfu"})
+        assert (code, told["forwarder"][0]) == (1, "WRONG")
+        code, told = await doctor(**{**settings, "MEDIA_TOPOLOGY": "p2p"})
+        assert "forwarder" not in told
