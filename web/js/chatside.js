@@ -74,10 +74,17 @@ export function createChatSide(view, gate, frame) {
     },
   );
 
+  /** With nobody to write to and nothing written there is nothing to see. */
+  const idle = () => {
+    const state = gate.chat?.state;
+    return latest?.call.length === 0 && !state?.log.length && !state?.files.length;
+  };
   const show = () => {
-    element.hidden = !open;
-    frame().classList.toggle("chat-open", open);
-    button.setAttribute("aria-expanded", String(open));
+    const shown = open && !idle();
+    element.hidden = !shown;
+    frame().classList.toggle("chat-open", shown);
+    button.disabled = idle();
+    button.setAttribute("aria-expanded", String(shown));
     badge.hidden = unread === 0;
     badge.textContent = String(unread);
     // A name that tells it, too; the badge alone would be read as a number without a meaning.
@@ -114,6 +121,7 @@ export function createChatSide(view, gate, frame) {
     panel = createChatPanel(chat, { close: () => toggle(false) });
     element.append(panel.element);
     if (latest !== null) panel.update(latest);
+    leave.push(chat.on("change", show));
     let refused = false;
     leave.push(chat.on("said", (author, text) => {
       tell(t("chat.said", { name: nameFor(author), text: glimpse(text) }));
@@ -133,12 +141,21 @@ export function createChatSide(view, gate, frame) {
     unread = 0;
     show();
   }));
+  // Over the picture it stands on the bar, however high that is.
+  const stand = new ResizeObserver(([entry]) => {
+    const height = entry?.borderBoxSize[0]?.blockSize ?? 0;
+    if (height > 0) element.style.setProperty("--bar", `${height}px`);
+  });
+  queueMicrotask(() => {
+    if (button.parentElement !== null) stand.observe(button.parentElement);
+  });
   return {
     button,
     element,
     close: () => toggle(false),
     remove: () => {
       for (const off of leave) off();
+      stand.disconnect();
       panel?.remove();
     },
   };
