@@ -57,8 +57,10 @@ e2e: .make/dev .make/node .make/test-programs ## tests in real browsers
 bench: .make/dev .make/node .make/test-programs ## side by side with other servers
 	$(BIN)/python -m bench $(ARGS)
 
-soak: .make/dev ## the property tests, with a hundred times as many examples
-	$(BIN)/pytest tests/unit --hypothesis-profile=soak --timeout=3600
+soak: .make/dev .make/node .make/test-programs ## what takes long, and a hundred times as many examples
+	$(BIN)/pytest -m soak --timeout=1800 tests || failed=1; \
+		$(BIN)/pytest tests/unit --hypothesis-profile=soak --timeout=3600 || failed=1; \
+		exit $${failed:-0}
 
 fmt: .make/dev ## format and repair what ruff can
 	$(BIN)/ruff check --fix .
