@@ -49,7 +49,7 @@
     return importKey(format, data, algorithm, extractable, uses);
   };
 
-  /** By whom something new could be heard, and the longest time without, in ms. */
+  /** Sound of somebody since `listen`, in ms. */
   const heard = new Map();
   window.konsilGroup = {
     shown,
@@ -57,11 +57,11 @@
     incoming: async () => (await incoming()).map(({ kind, framesDecoded, packetsReceived }) =>
       ({ kind, frames: framesDecoded ?? 0, packets: packetsReceived ?? 0 })),
     /**
-     * From now on notes how long the elements that show somebody play no sound that has come newly. What a
-     * decoder makes up in place of lost sound does not count.
+     * From now on adds up what the element that shows somebody plays of that person's sound. What a decoder
+     * makes up in place of lost sound does not count, nor does what comes in but is not played.
      */
     listen(participant) {
-      const note = { longest: 0, last: performance.now(), before: new Map() };
+      const note = { since: performance.now(), heard: 0, gap: 0, last: performance.now(), before: null };
       heard.set(participant, note);
       const look = async () => {
         if (heard.get(participant) !== note) return;
@@ -69,22 +69,27 @@
           .filter((video) => video.closest("[data-participant]").dataset.participant === participant)
           .flatMap((video) => video.srcObject?.getAudioTracks() ?? [])
           .map(({ id }) => id));
+        const now = new Map();
         for (const entry of await incoming()) {
-          if (entry.kind !== "audio" || !playing.has(entry.trackIdentifier)) continue;
+          if (entry.kind !== "audio") continue;
           const real = (entry.totalSamplesReceived ?? 0) - (entry.concealedSamples ?? 0);
-          if (real > (note.before.get(entry.trackIdentifier) ?? 0)) {
-            note.longest = Math.max(note.longest, performance.now() - note.last);
-            note.last = performance.now();
-          }
-          note.before.set(entry.trackIdentifier, real);
+          now.set(entry.trackIdentifier, real);
+          const more = (real - (note.before?.get(entry.trackIdentifier) ?? 0)) / 48;
+          if (!playing.has(entry.trackIdentifier) || !note.before || more <= 0) continue;
+          note.heard += more;
+          note.gap = Math.max(note.gap, performance.now() - note.last);
+          note.last = performance.now();
         }
+        note.before = now;
         setTimeout(look, 20);
       };
       void look();
     },
-    silence: (participant) => {
-      const { longest, last } = heard.get(participant);
-      return Math.max(longest, performance.now() - last);
+    /** Since `listen`, in ms: how long that is, and how much of it was not heard. */
+    lost: (participant) => {
+      const note = heard.get(participant);
+      const time = performance.now() - note.since;
+      return { time, lost: Math.max(0, time - note.heard), gap: note.gap };
     },
     states: () => connections.map((c) => c.connectionState),
     open: () => connections.filter((c) => c.connectionState === "connected").length,

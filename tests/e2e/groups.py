@@ -14,7 +14,8 @@ from tests.e2e.people import Client, Host, Person
 from tests.e2e.stage import Stage
 
 PROBE = Path(__file__).resolve().parent / "group_probe.js"
-STORY = 40  # video frames of one sender
+STORY = 20  # video frames of one sender
+PATIENCE = 45  # s; five software encoders and more share the processors of a test machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ async def seen_by(person: Person, *, screens: bool = False) -> dict[str, Seen]:
 
 
 async def decodes_all(
-    person: Person, others: int, *, count: int = STORY, seconds: float = 25
+    person: Person, others: int, *, count: int = STORY, seconds: float = PATIENCE
 ) -> None:
     """Waits until `count` more pictures of each of `others` senders have been decoded."""
     before = await seen_by(person)
@@ -65,7 +66,7 @@ async def decodes_all(
         raise AssertionError(f"{error}: {before} -> {await seen_by(person)}") from None
 
 
-async def all_decode_all(people: Sequence[Person], *, seconds: float = 25) -> None:
+async def all_decode_all(people: Sequence[Person], *, seconds: float = PATIENCE) -> None:
     await asyncio.gather(
         *(decodes_all(person, len(people) - 1, seconds=seconds) for person in people)
     )
@@ -79,7 +80,7 @@ async def paths(person: Person) -> list[str]:
     return list(found)
 
 
-async def goes_by(people: Sequence[Person], path: str, *, seconds: float = 20) -> None:
+async def goes_by(people: Sequence[Person], path: str, *, seconds: float = PATIENCE) -> None:
     async def so() -> bool:
         said = [await paths(person) for person in people]
         return all(all(one == path for one in some) and some for some in said)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
 from tests.e2e.groups import (
+    PATIENCE,
     all_decode_all,
     decodes_all,
     goes_by,
@@ -23,12 +25,14 @@ from tests.e2e.groups import (
 from tests.e2e.konsil_server import PROVIDER, KonsilServer, free_port
 from tests.e2e.patience import until
 from tests.e2e.people import Client, Host, Person
-from tests.e2e.stage import Stage, StartKonsil, session
+from tests.e2e.stage import Launch, Stage, StartKonsil, session
 
 SOAK = os.environ.get("KONSIL_SOAK") == "1"
 pytestmark = pytest.mark.timeout(150)
 
 SOUND_LOST = 1000  # ms, the most that a move may cost
+# Of all sound; so much is lost anyway where many encoders and decoders share few processors.
+STUMBLES = 0.06
 BACK = 10.0  # s, until everybody sees everybody after a forwarder has died; 5 on an idle machine
 
 
@@ -44,6 +48,16 @@ async def house(room_to_work: Path) -> AsyncIterator[KonsilServer]:
     await server.add_provider()
     yield server
     await server.stop()
+
+
+@session
+async def browser(launch: Launch) -> AsyncIterator[Browser]:
+    """Its cameras give ten pictures a second, or encoders would be all that this machine does."""
+    started = await launch(
+        "--use-fake-device-for-media-stream=fps=10", "--use-fake-ui-for-media-stream"
+    )
+    yield started
+    await started.close()
 
 
 async def test_three_see_and_hear_one_another_and_the_end_leaves_nothing(
@@ -74,36 +88,40 @@ async def test_moving_to_the_forwarder_and_back_costs_no_sound_worth_mentioning(
     of_host = (await participants(charlie))[PROVIDER]
     watched = ((host, of_charlie), (charlie, of_host))
 
-    async def listen() -> None:
-        for person, other in watched:
-            await person.page.evaluate("id => konsilGroup.listen(id)", other)
-
-    async def lost_little(where: str) -> None:
-        for person, other in watched:
-            lost = await person.page.evaluate("id => konsilGroup.silence(id)", other)
-            assert lost < SOUND_LOST, f"{type(person).__name__}, {where}: {lost:.0f} ms"
-
-    await listen()
+    await _listen(watched)
     dora = await joined(stage, host, consultation, "Dora")
     await goes_by([host, charlie, dora], "sfu")
     await all_decode_all([host, charlie, dora])
-    await lost_little("to the forwarder")
+    await _lost_little(watched, "to the forwarder")
 
     async def direct_ones_closed() -> bool:
         return await host.connections_open(used=True) == 1
 
     await until(direct_ones_closed, "only the connection to the forwarder is left")
 
-    await listen()
+    await _listen(watched)
     await dora.see("leave-button").click()
-    await goes_by([host, charlie], "direct", seconds=25)
+    await goes_by([host, charlie], "direct")
     await asyncio.gather(decodes_all(host, 1), decodes_all(charlie, 1))
-    await lost_little("back again")
+    await _lost_little(watched, "back again")
 
     async def forwarder_left() -> bool:
         return await host.connections_open(used=True) == 1
 
-    await until(forwarder_left, "the connection to the forwarder is closed", seconds=20)
+    await until(forwarder_left, "the connection to the forwarder is closed", seconds=PATIENCE)
+
+
+async def _listen(watched: Sequence[tuple[Person, str]]) -> None:
+    for person, other in watched:
+        await person.page.evaluate("id => konsilGroup.listen(id)", other)
+
+
+async def _lost_little(watched: Sequence[tuple[Person, str]], where: str) -> None:
+    """Of the sound of the other one nearly all was heard since `_listen`."""
+    for person, other in watched:
+        found = await person.page.evaluate("id => konsilGroup.lost(id)", other)
+        most = SOUND_LOST + STUMBLES * found["time"]
+        assert found["lost"] < most, f"{type(person).__name__}, {where}: {found}"
 
 
 async def test_a_reload_returns_to_the_group_by_itself(stage: Stage, house: KonsilServer) -> None:
@@ -118,14 +136,14 @@ async def test_who_comes_later_and_who_leaves_disturbs_nobody(
 ) -> None:
     consultation, host, [charlie, dora] = await group_of(stage, house, "Charlie", "Dora")
     of_dora = (await participants(charlie))["Dora"]
-    await charlie.page.evaluate("id => konsilGroup.listen(id)", of_dora)
+    watched = ((charlie, of_dora),)
+    await _listen(watched)
     emil = await joined(stage, host, consultation, "Emil")
     await all_decode_all([host, charlie, dora, emil])
     await emil.see("leave-button").click()
     await emil.told("call-ended", "left")
     await all_decode_all([host, charlie, dora])
-    lost = await charlie.page.evaluate("id => konsilGroup.silence(id)", of_dora)
-    assert lost < SOUND_LOST, f"{lost:.0f} ms without sound"
+    await _lost_little(watched, "through comings and goings")
 
 
 SCREEN = """
@@ -158,7 +176,7 @@ async def test_a_screen_is_shown_beside_the_face_and_goes_again(
                 return False
         return True
 
-    await until(arrives, "host and Charlie see the screen", seconds=20)
+    await until(arrives, "host and Charlie see the screen", seconds=PATIENCE)
     await all_decode_all([host, charlie, dora])
     assert await dora.see("screen-button").get_attribute("aria-pressed") == "true"
 
@@ -167,7 +185,7 @@ async def test_a_screen_is_shown_beside_the_face_and_goes_again(
     await host.see("remote-screen").wait_for(state="detached")
     await charlie.see("remote-screen").wait_for(state="detached")
     await dora.see("screen-button").click()
-    await until(arrives, "the screen is there a second time", seconds=20)
+    await until(arrives, "the screen is there a second time", seconds=PATIENCE)
 
 
 async def test_devices_are_switched_without_a_word_to_the_forwarder(
@@ -211,7 +229,7 @@ async def test_who_has_no_key_decodes_nothing(stage: Stage, house: KonsilServer)
         incoming = await spy.page.evaluate("konsilGroup.incoming()")
         return bool(sum(one["packets"] for one in incoming if one["kind"] == "video") > 100)
 
-    await until(packets_come, "packets come to the one without keys", seconds=30)
+    await until(packets_come, "packets come to the one without keys", seconds=PATIENCE)
     incoming = await spy.page.evaluate("konsilGroup.incoming()")
     assert [one["frames"] for one in incoming] == [0] * len(incoming)
 
@@ -287,7 +305,7 @@ async def test_a_killed_forwarder_is_replaced_without_a_click(
 
     os.kill(forwarder_pid(konsil), signal.SIGKILL)
 
-    await all_decode_all(everybody, seconds=30)
+    await all_decode_all(everybody, seconds=PATIENCE)
     assert asyncio.get_running_loop().time() - before < BACK + 5
     await goes_by(everybody, "sfu")
 
