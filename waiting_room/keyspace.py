@@ -37,6 +37,9 @@ ACL_COMMANDS: Final[tuple[str, ...]] = (
     "type",
 )
 
+# For a machine that has nothing but a forwarder: `~{prefix}:sfu:* resetchannels &{prefix}:sfu:*`.
+SFU_ACL_COMMANDS: Final[tuple[str, ...]] = ("ping", "select", "set", "del", "publish", "subscribe")
+
 KeyKind = Literal["session", "mail", "probe", "code", "typed", "signed_out", "sfu", "unknown"]
 
 

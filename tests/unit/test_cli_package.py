@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from waiting_room.keyspace import ACL_COMMANDS
+from waiting_room.keyspace import ACL_COMMANDS, SFU_ACL_COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -43,5 +43,6 @@ def test_every_package_is_named_in_pyproject() -> None:
 
 def test_the_redis_user_described_to_operators_is_the_one_that_is_needed() -> None:
     text = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    rule = text.partition("ACL SETUSER")[2].partition("\n\n")[0].split()
-    assert {word[1:] for word in rule if word[0] == "+"} == set(ACL_COMMANDS)
+    rules = [part.partition("\n\n")[0].split() for part in text.split("ACL SETUSER")[1:]]
+    allowed = [{word[1:] for word in rule if word[0] == "+"} for rule in rules]
+    assert allowed == [set(ACL_COMMANDS), set(SFU_ACL_COMMANDS)]
