@@ -67,6 +67,9 @@ export function announcementsBetween(before, after) {
       said.push({ key: remote.video ? "say.camera_on" : "say.camera_off", values: { name } });
     }
   }
+  if (after.told !== before.told && after.told !== null && after.told.text !== "") {
+    said.push({ key: "say.told", values: { text: after.told.text } });
+  }
   if (!before.muteAsked && after.muteAsked) said.push({ key: "say.mute_asked", urgent: true });
   for (const [kind, on, off] of OWN) {
     const [was, is] = [before.devices[kind], after.devices[kind]];

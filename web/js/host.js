@@ -13,6 +13,7 @@ import { createLoading, createOver, createProblem, createTrouble } from "./messa
 import { startPage } from "./page.js";
 import { createConsentList, createDeletion, Receipts } from "./receipts.js";
 import { createStore } from "./store.js";
+import { createTellBox } from "./tellbox.js";
 import { Visit } from "./visit.js";
 import { keepAwake } from "./wakelock.js";
 
@@ -103,7 +104,11 @@ if (parsed.ok) {
       trouble: () => createTrouble(again),
       early: createEarly,
       desk: () => createDesk({
-        tools: () => [createCodeBox(token), createConsentList(receipts, room)],
+        tools: () => [
+          createTellBox((words) => visit.tell(words)),
+          createCodeBox(token),
+          createConsentList(receipts, room),
+        ],
         devices, chat: visit.chat, tile, act, end, leave: () => void visit.leave(), lock: (on) => void lock(on),
         group: visit.actions, invite: () => visit.inviteGuest(),
       }),

@@ -12,6 +12,7 @@ import { callAttention, play, readySound } from "./knock.js";
 import { t } from "./language.js";
 import { takeFragment } from "./fragment.js";
 import { createLoading, createOver, createProblem, createTrouble } from "./messageview.js";
+import { notifyAway } from "./notification.js";
 import { startPage } from "./page.js";
 import { createDeletion } from "./receipts.js";
 import { createSetup } from "./setupview.js";
@@ -89,7 +90,8 @@ if (parsed.ok) {
     },
     titleOf: (state) => t(TITLES[state.phase]),
     ahead: ({ phase }) => (phase === "waiting" ? "call" : ""),
-    ticks: ({ phase }) => phase === "early" || phase === "trouble",
+    ticks: ({ phase, told }) =>
+      phase === "early" || phase === "trouble" || (phase === "waiting" && told?.minutes !== undefined),
   });
 
   // The link is asked about while the words are still on their way; nothing can be said before.
@@ -122,6 +124,7 @@ if (parsed.ok) {
       void visit.calm().then(() => {
         play("admitted");
         callAttention(t("title.admitted"));
+        notifyAway(t("title.admitted"));
       });
     } else if (phase === "problem") {
       visit.remember({ entered: false });

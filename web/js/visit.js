@@ -13,6 +13,7 @@ import { IceServers } from "./iceservers.js";
 import { makeLink } from "./link.js";
 import { createPeers } from "./peer.js";
 import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
+import { keepTold, recallTold } from "./told.js";
 
 /**
  * @typedef {import("./visitstate.js").VisitData} VisitData
@@ -111,6 +112,17 @@ export class Visit {
       this.#group?.replaceTrack(kind, track);
     });
     this.remember({});
+    const told = recallTold(options.link.room);
+    if (told !== null) options.dispatch({ type: "told", told });
+  }
+
+  /**
+   * Host: words to those who wait.
+   * @param {{text: string, minutes?: number, participant?: string}} words
+   * @returns {Promise<string>} "" or the code of the refusal
+   */
+  tell(words) {
+    return this.command("tell", words);
   }
 
   /** @param {Partial<import("./tabmemory.js").Visit>} change kept for a reload of this tab */
@@ -209,6 +221,11 @@ export class Visit {
       this.#updateGroup(channel, room);
     });
     channel.on("mute", () => dispatch({ type: "mute_asked" }));
+    channel.on("told", ({ text, at, minutes }) => {
+      const told = { text, at, ...(minutes === undefined ? {} : { minutes }) };
+      keepTold(link.room, told);
+      dispatch({ type: "told", told });
+    });
     channel.on("bye", ({ reason }) => {
       if (reason === "going_away") return;
       this.#finish();
@@ -395,8 +412,8 @@ export class Visit {
 
   /**
    * Asks the server for something a host may do.
-   * @param {"admit" | "decline" | "back_to_waiting" | "remove" | "lock" | "end" | "ask_mute"} type
-   * @param {{participant?: string, locked?: boolean}} [fields]
+   * @param {"admit" | "decline" | "back_to_waiting" | "remove" | "lock" | "end" | "ask_mute" | "tell"} type
+   * @param {{participant?: string, locked?: boolean, text?: string, minutes?: number}} [fields]
    * @returns {Promise<string>} "" or the code of the refusal
    */
   async command(type, fields) {

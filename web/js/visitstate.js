@@ -31,6 +31,7 @@
  * @property {Devices} devices
  * @property {Call} call
  * @property {boolean} sharing our own screen is sent
+ * @property {import("./told.js").Told | null} told what the host has told those who wait
  * @property {boolean} muteAsked the host has asked us to switch the microphone off
  * @property {boolean} unsupported we cannot be let in, since this browser cannot take part in a group
  *
@@ -47,7 +48,8 @@
  * @typedef {{type: "stalled"}} StalledEvent
  * @typedef {{type: "closing", at: number}} ClosingEvent
  * @typedef {{type: "devices", devices: Devices}} DevicesEvent
- * @typedef {{type: "sharing", sharing: boolean} | {type: "mute_asked"} | {type: "mute_answered"}
+ * @typedef {{type: "told", told: import("./told.js").Told}} ToldEvent
+ * @typedef {ToldEvent | {type: "sharing", sharing: boolean} | {type: "mute_asked"} | {type: "mute_answered"}
  *   | {type: "unsupported"}} GroupEvent
  * @typedef {LinkEvent | EarlyEvent | RefusedEvent | TroubleEvent | PersonEvent | LeaveEvent | WelcomeEvent | RoomEvent
  *   | ByeEvent | ChannelEvent | StalledEvent | ClosingEvent | DevicesEvent | GroupEvent | CallEvent} VisitEvent
@@ -63,6 +65,7 @@ export const ANYWHERE = new Set([
   "closing",
   "welcome",
   "sharing",
+  "told",
   "mute_asked",
   "mute_answered",
   "unsupported",
@@ -86,6 +89,7 @@ export const NEW_VISIT = Object.freeze({
   movedBack: false,
   badName: false,
   devices: NO_DEVICES,
+  told: null,
   call: [],
   sharing: false,
   muteAsked: false,
@@ -151,6 +155,8 @@ export function absorb(state, event) {
     }
     case "sharing":
       return { ...state, sharing: event.sharing };
+    case "told":
+      return { ...state, told: event.told };
     case "mute_asked":
       return { ...state, muteAsked: state.devices.microphone === "on" };
     case "mute_answered":

@@ -1,10 +1,13 @@
 // @ts-check
 /** The waiting room as the client sees it. */
+import { notify } from "./announcer.js";
 import { on, View } from "./dom.js";
 import { createDeviceNotice } from "./devicewords.js";
 import { timeOfDay } from "./i18n.js";
 import { currentLanguage, t } from "./language.js";
+import { askToNotify, canAskToNotify } from "./notification.js";
 import { createPreview } from "./previewview.js";
+import { estimateOf } from "./told.js";
 
 /**
  * @typedef {import("./joinstate.js").JoinState} JoinState
@@ -19,6 +22,18 @@ export function waitingWords(state) {
   if (state.room === null) return t("waiting.entering");
   const place = state.room.place ?? 1;
   return place <= 1 ? t("waiting.next") : t("waiting.place", { count: place - 1, place });
+}
+
+/**
+ * How long it takes by the host's own word, or that it takes longer.
+ * @param {JoinState} state
+ */
+function estimateWords({ told, skew, appointment, room }) {
+  const estimate = room === null ? null : estimateOf(told, Date.now() + skew);
+  if (estimate === null) return "";
+  if (estimate === "longer") return t("waiting.longer");
+  const time = timeOfDay(currentLanguage(), Date.now() + estimate.minutes * 60_000);
+  return t("waiting.estimate", { provider: appointment?.provider ?? "", count: estimate.minutes, time });
 }
 
 /**
@@ -88,7 +103,38 @@ export function createWaiting({ devices, leave }) {
       view.h("p", { class: "notice-line", hidden: (s) => s.closing === 0 }, (s) =>
         t("waiting.closing", { time: timeOfDay(currentLanguage(), s.closing) }),
       ),
+      view.h(
+        "p",
+        { "data-testid": "waiting-estimate", hidden: (s) => estimateWords(s) === "" },
+        estimateWords,
+      ),
+      view.h(
+        "div",
+        {
+          class: "told",
+          "data-testid": "waiting-told",
+          hidden: (s) => (s.told?.text ?? "") === "",
+        },
+        view.h("h2", {}, (s) => t("waiting.told", { provider: provider(s) })),
+        view.h("p", { dir: "auto" }, (s) => s.told?.text ?? ""),
+      ),
       view.h("p", { class: "hint" }, () => t("waiting.advice")),
+      view.h(
+        "button",
+        {
+          type: "button",
+          "data-testid": "notify-button",
+          hidden: () => !canAskToNotify(),
+          onclick: on((/** @type {MouseEvent} */ event) => {
+            const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
+            void askToNotify().then((allowed) => {
+              button.hidden = true;
+              if (allowed) notify(t("waiting.notify_on"));
+            });
+          }),
+        },
+        () => t("waiting.notify"),
+      ),
       view.h("button", { type: "button", "data-testid": "leave-waiting", onclick: on(leave) }, () =>
         t("waiting.leave"),
       ),

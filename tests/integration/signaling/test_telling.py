@@ -83,6 +83,7 @@ async def test_words_reach_no_log(
     await host.view(lambda view: len(view["participants"]) == 1)
     await host.do("tell", text="canary-words-0815")
     await told(client, "canary-words-0815")
-    await host.command("tell", text="canary-words-0815", minutes=-1)
+    await host.send({"type": "tell", "id": 9, "text": "canary-words-0815", "minutes": -1})
+    await host.next(lambda m: m["type"] == "error" and m["field"] == "minutes")
     ours = [record for record in caplog.records if not record.name.startswith("websockets")]
     assert not [record for record in ours if "canary" in f"{record.getMessage()}{record.__dict__}"]
