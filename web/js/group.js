@@ -3,16 +3,14 @@
  * A group: the connection to the forwarder, the keys of frames, and the moves from one way to another.
  * Loaded when a call first becomes one.
  */
-import { fromBase64url, toBase64url } from "./bytes.js";
 import { Emitter } from "./emitter.js";
 import { FrameKeeper } from "./framekeeper.js";
-import { GroupKeys } from "./groupkeys.js";
+import { KeyHandout } from "./keyhandout.js";
 import { Moves } from "./moves.js";
 import { sameTiles, wantedOf } from "./sections.js";
 import { SfuConnection } from "./sfuconnection.js";
 
 /**
- * @typedef {import("./bytes.js").Bytes} Bytes
  * @typedef {import("./channel.js").Channel} Channel
  * @typedef {import("./connection.js").PeerState} PeerState
  * @typedef {import("./frames.js").Source} Source
@@ -68,6 +66,8 @@ export class Group extends Emitter {
   #sources = [];
   /** @type {Record<Source, MediaStreamTrack | null>} */
   #tracks = { microphone: null, camera: null, screen: null, screen_audio: null };
+  /** With whom there was a connection without a forwarder when the group began. @type {Set<string>} */
+  #connected;
   /** @type {Map<string, MediaStream>} by participant, and by participant and " screen" */
   #streams = new Map();
   /** Of connections without a forwarder, not shown yet. @type {Map<string, MediaStream>} */
@@ -88,8 +88,6 @@ export class Group extends Emitter {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #movesTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #keysTimer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #wishTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #againTimer;
@@ -104,10 +102,9 @@ export class Group extends Emitter {
     this.#options = options;
     const { channel, peers, self, room, iceServers } = options;
     this.#keeper = new FrameKeeper({ room, self });
-    this.#keys = new GroupKeys({
-      random: (length) => crypto.getRandomValues(new Uint8Array(length)),
-      output: (output) => this.#handleKey(output),
-    });
+    const { connected, ...known } = peers.takeKeys();
+    this.#connected = new Set(connected);
+    this.#keys = new KeyHandout({ keeper: this.#keeper, peers, ...known });
     this.#moves = new Moves((output) => this.#handleMove(output));
     this.#tracks.microphone = options.stream.getAudioTracks()[0] ?? null;
     this.#tracks.camera = options.stream.getVideoTracks()[0] ?? null;
@@ -123,13 +120,8 @@ export class Group extends Emitter {
       channel.on("gone", ({ generation }) => {
         if (generation === this.#present?.generation) this.#later();
       }),
-      peers.on("open", (id) => this.#opened(id)),
-      peers.on("lost", (id) => {
-        this.#keys.lost(id);
-        this.#moves.anew(id);
-      }),
-      peers.on("refused", ({ participant }) => this.#keys.gone(participant)),
-      peers.on("key", ({ participant, key }) => this.#received(participant, key)),
+      () => this.#keys.close(),
+      peers.on("lost", (id) => this.#moves.anew(id)),
       peers.on("path", ({ participant, path }) => this.#paths.set(participant, path)),
       peers.on("moved", ({ participant, from }) => this.#step((now) => {
         this.#moves.moved(participant, from, now);
@@ -142,10 +134,6 @@ export class Group extends Emitter {
         if (renewed) this.#connection?.restartIce();
       }),
     ];
-    const { open, connected, keys } = peers.takeKeys();
-    this.connected = new Set(connected);
-    for (const id of open) this.#opened(id);
-    for (const [id, contents] of keys) for (const key of contents) this.#received(id, key);
   }
 
   /**
@@ -178,7 +166,7 @@ export class Group extends Emitter {
     for (const id of ids) {
       if (!this.#states.has(id)) this.#states.set(id, "connecting");
     }
-    this.#step((now) => this.#moves.people(ids, this.connected, now));
+    this.#step((now) => this.#moves.people(ids, this.#connected, now));
     if (!inside) this.#end();
     else if (room.media.mode === "sfu" && room.media.generation !== this.#present?.generation) {
       this.#begin();
@@ -200,6 +188,11 @@ export class Group extends Emitter {
    * @param {MediaStream} stream
    */
   direct(participant, stream) {
+    if (this.#moves.target === "p2p" && this.#moves.viaOf(participant) === "p2p") {
+      // Not a move, but another connection: whoever it is has loaded the page anew.
+      this.emit("stream", { participant, stream });
+      return;
+    }
     this.#direct.set(participant, stream);
     const [sound] = stream.getAudioTracks();
     const [picture] = stream.getVideoTracks();
@@ -263,7 +256,6 @@ export class Group extends Emitter {
     this.unshare();
     clearInterval(this.#qualityTimer);
     clearTimeout(this.#movesTimer);
-    clearTimeout(this.#keysTimer);
     for (const leave of this.#leave) leave();
     this.#keeper.close();
     this.clear();
@@ -430,7 +422,7 @@ export class Group extends Emitter {
         return;
       case "rest":
         this.#direct.delete(output.participant);
-        this.connected.delete(output.participant);
+        this.#connected.delete(output.participant);
         peers.rest(output.participant);
         return;
       case "close":
@@ -493,10 +485,9 @@ export class Group extends Emitter {
     this.#streams.delete(participant);
     this.#direct.delete(participant);
     this.#paths.delete(participant);
-    this.connected.delete(participant);
+    this.#connected.delete(participant);
     if (this.#streams.delete(`${participant} screen`)) this.emit("screen", { participant, stream: null });
     this.#keys.gone(participant);
-    this.#armKeys();
   }
 
   /** @param {Source} source @param {MediaStreamTrack | null} track */
@@ -538,49 +529,5 @@ export class Group extends Emitter {
       this.#qualities.set(participant, quality);
       this.emit("quality", { participant, quality });
     }
-  }
-
-  /** @param {string} participant to whom sealed messages can be sent */
-  #opened(participant) {
-    this.#keys.opened(participant, performance.now());
-    this.#armKeys();
-  }
-
-  /** @param {string} from @param {import("./content.js").FrameKey} content */
-  #received(from, { epoch, key }) {
-    const raw = key === undefined ? undefined : fromBase64url(key);
-    if (raw === null) return;
-    this.#keys.received(from, raw ? { epoch, key: raw } : { epoch });
-    this.#armKeys();
-  }
-
-  /** @param {import("./groupkeys.js").KeyOutput} output */
-  #handleKey(output) {
-    switch (output.type) {
-      case "tell": {
-        const { epoch, key } = output.content;
-        this.#options.peers.send(output.to, { key: key ? { epoch, key: toBase64url(key) } : { epoch } });
-        return;
-      }
-      case "seal":
-        this.#keeper.seal(output.epoch, output.key);
-        return;
-      case "open":
-        this.#keeper.open(output.from, output.epoch, output.key);
-        return;
-      case "forget":
-        this.#keeper.forget(output.from);
-        return;
-    }
-  }
-
-  #armKeys() {
-    clearTimeout(this.#keysTimer);
-    const due = this.#keys.nextTimeout();
-    if (due === null || this.#closed) return;
-    this.#keysTimer = setTimeout(() => {
-      this.#keys.handleTimer(performance.now());
-      this.#armKeys();
-    }, Math.max(0, due - performance.now()));
   }
 }

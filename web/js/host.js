@@ -110,7 +110,7 @@ if (parsed.ok) {
           createConsentList(receipts, room),
         ],
         devices, chat: visit.chat, tile, act, end, leave: () => void visit.leave(), lock: (on) => void lock(on),
-        group: visit.actions, invite: () => visit.inviteGuest(),
+        group: visit.group.actions, invite: () => visit.inviteGuest(),
       }),
       problem: () => createProblem("host", remedies),
       over: () => createOver("host", remedies, [createConsentList(receipts, room), createDeletion(token, room)]),

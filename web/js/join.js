@@ -83,7 +83,7 @@ if (parsed.ok) {
       }),
       waiting,
       call: () => createCall(new View(), {
-        devices, chat: visit.chat, tile, group: visit.actions, leave, more: [], alone: aloneWords,
+        devices, chat: visit.chat, tile, group: visit.group.actions, leave, more: [], alone: aloneWords,
       }),
       problem: () => createProblem("join", remedies),
       over: () => createOver("join", remedies, [createDeletion(parsed.link.token, parsed.link.room)]),

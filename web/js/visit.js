@@ -4,13 +4,12 @@
  * connections and the devices, and turns all they say into events for the page's state.
  */
 import { ApiError, askIceServers, askLink } from "./api.js";
-import { toBase64url } from "./bytes.js";
 import { peopleOf } from "./callstate.js";
 import { createChannel } from "./channel.js";
 import { ChatGate } from "./chatgate.js";
 import { DeviceSet } from "./devices.js";
+import { canSealFrames, GroupGate } from "./groupgate.js";
 import { IceServers } from "./iceservers.js";
-import { makeLink } from "./link.js";
 import { createPeers } from "./peer.js";
 import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
 import { keepTold, recallTold } from "./told.js";
@@ -22,7 +21,6 @@ import { keepTold, recallTold } from "./told.js";
  * @typedef {import("./channel.js").Channel} Channel
  * @typedef {import("./channel.js").ChannelError} ChannelError
  * @typedef {import("./peer.js").Peers} Peers
- * @typedef {import("./group.js").Group} Group
  *
  * @typedef {object} VisitOptions
  * @property {"join" | "host"} page
@@ -67,10 +65,6 @@ export class Visit {
   #channel = null;
   /** @type {Peers | null} */
   #peers = null;
-  /** Loaded when the call first becomes a group. @type {Promise<Group | null> | null} */
-  #groupComing = null;
-  /** @type {Group | null} */
-  #group = null;
   #iceServers;
   /** @type {RTCCertificate | undefined} */
   #certificate;
@@ -86,14 +80,6 @@ export class Visit {
   quiet = null;
   #loud = () => {};
 
-  /** @type {import("./protocol.js").RoomView | null} */
-  #room = null;
-  #self = "";
-  /** @type {RTCIceTransportPolicy} */
-  #policy = "all";
-  /** @type {readonly import("./protocol.js").Tile[]} */
-  #tiles = [];
-
   /** @param {VisitOptions} options */
   constructor(options) {
     this.options = options;
@@ -102,6 +88,15 @@ export class Visit {
       ask: () => askIceServers(options.link.token, this.memory.secret),
     });
     this.devices = new DeviceSet(this.memory);
+    this.group = new GroupGate({
+      dispatch: options.dispatch,
+      link: options.link,
+      show: (name, stream) => {
+        if (stream) this.streams.set(name, stream);
+        else this.streams.delete(name);
+        options.onstream();
+      },
+    });
     this.devices.on("state", (devices) => {
       options.dispatch({ type: "devices", devices });
       this.remember(this.devices.choice);
@@ -109,7 +104,7 @@ export class Visit {
     });
     this.devices.on("track", (kind, track) => {
       void this.#peers?.replaceTrack(kind, track);
-      this.#group?.replaceTrack(kind, track);
+      this.group.replaceTrack(kind, track);
     });
     this.remember({});
     const told = recallTold(options.link.room);
@@ -218,7 +213,7 @@ export class Visit {
       else this.#iceServers.stop();
       this.#peers?.updateRoom(room);
       this.chat.setPeople(peopleOf([], room, self).map(({ id }) => id));
-      this.#updateGroup(channel, room);
+      this.group.updateRoom(room);
     });
     channel.on("mute", () => dispatch({ type: "mute_asked" }));
     channel.on("told", ({ text, at, minutes }) => {
@@ -288,8 +283,6 @@ export class Visit {
    */
   #makePeers(channel, welcome) {
     const { dispatch, link, onstream } = this.options;
-    this.#self = welcome.participant;
-    this.#policy = welcome.ice_transport_policy;
     const peers = createPeers({
       channel,
       self: { participant: welcome.participant, role: welcome.role },
@@ -303,111 +296,40 @@ export class Visit {
     peers.on("receipt", (event) => this.options.onreceipt?.(event));
     peers.setReceipt(this.#receipt);
     peers.on("track", ({ participant, stream }) => {
-      if (this.#group) {
-        // Shown when something comes over it.
-        this.#group.direct(participant, stream);
-        return;
-      }
+      if (this.group.direct(participant, stream)) return;
       this.streams.set(participant, stream);
       onstream();
     });
     peers.on("connection", (event) => {
       if (event.state === "connected") this.#loud();
       if (event.state === "closed") this.streams.delete(event.participant);
-      else if (this.#group?.carries(event.participant)) return;
+      else if (this.group.carries(event.participant)) return;
       dispatch({ type: "peer_connection", ...event });
     });
     peers.on("path", (event) => {
-      if (!this.#group?.carries(event.participant)) dispatch({ type: "peer_path", ...event });
+      if (!this.group.carries(event.participant)) dispatch({ type: "peer_path", ...event });
     });
     peers.on("data", ({ participant, channels }) => this.chat.connected(participant, channels));
     peers.on("media", (event) => dispatch({ type: "peer_media", ...event }));
     peers.on("security", (event) => dispatch({ type: "peer_security", ...event }));
     peers.on("refused", (event) => dispatch({ type: "peer_refused", ...event }));
     this.#peers = peers;
+    this.group.enter({
+      channel, peers,
+      self: welcome.participant,
+      room: link.room,
+      iceServers: this.#iceServers,
+      iceTransportPolicy: welcome.ice_transport_policy,
+      stream: this.devices.stream,
+    });
     this.#tellMedia();
     void peers.prewarm(this.devices.stream).then(() => this.chat.loadWhenIdle());
     return peers;
   }
 
-  /**
-   * @param {Channel} channel
-   * @param {import("./protocol.js").RoomView} room
-   */
-  #updateGroup(channel, room) {
-    this.#room = room;
-    if (this.#group) {
-      this.#group.updateRoom(room);
-    } else if (room.media.mode === "sfu" && this.#peers) {
-      this.#groupComing ??= this.#makeGroup(channel, this.#peers).catch((error) => {
-        // The server was away in this moment: tried again with the next view of the room.
-        reportError(error);
-        this.#groupComing = null;
-        return null;
-      });
-    }
-  }
-
-  /**
-   * @param {Channel} channel
-   * @param {Peers} peers
-   * @returns {Promise<Group | null>}
-   */
-  async #makeGroup(channel, peers) {
-    const { Group } = await import("./group.js");
-    if (this.#peers !== peers || !this.#room) return null;
-    const { dispatch, link, onstream } = this.options;
-    const group = new Group({
-      channel, peers,
-      self: this.#self,
-      room: link.room,
-      iceServers: this.#iceServers,
-      iceTransportPolicy: this.#policy,
-      stream: this.devices.stream,
-    });
-    /** @param {string} name @param {MediaStream | null} stream */
-    const show = (name, stream) => {
-      if (stream) this.streams.set(name, stream);
-      else this.streams.delete(name);
-      onstream();
-    };
-    group.on("stream", ({ participant, stream }) => show(participant, stream));
-    group.on("screen", ({ participant, stream }) => {
-      show(`${participant} screen`, stream);
-      dispatch({ type: "peer_screen", participant, screen: stream !== null });
-    });
-    group.on("connection", (event) => dispatch({ type: "peer_connection", ...event }));
-    group.on("path", (event) => dispatch({ type: "peer_path", ...event }));
-    group.on("speakers", (speaking) => dispatch({ type: "peer_speakers", speaking }));
-    group.on("quality", (event) => dispatch({ type: "peer_quality", ...event }));
-    group.on("sharing", (sharing) => dispatch({ type: "sharing", sharing }));
-    this.#group = group;
-    group.show(this.#tiles);
-    group.updateRoom(this.#room);
-    return group;
-  }
-
-  /** What a person does in a group. @type {import("./callview.js").GroupActions} */
-  actions = {
-    show: (tiles) => {
-      this.#tiles = tiles;
-      this.#group?.show(tiles);
-    },
-    share: () => {
-      if (this.#group?.sharing) this.#group.unshare();
-      else void this.#group?.share();
-    },
-    keepSound: () => this.options.dispatch({ type: "mute_answered" }),
-  };
-
   /** @returns {Promise<string>} a link for a guest, or "" */
-  async inviteGuest() {
-    const answer = await this.#channel?.command("invite_guest").catch(() => null);
-    if (answer?.type !== "guest_link") return "";
-    const { token } = answer;
-    const secret = this.options.link.secret;
-    const base = `${location.origin}/join`;
-    return secret === null ? `${base}#${token}` : makeLink(base, token, toBase64url(secret));
+  inviteGuest() {
+    return this.group.inviteGuest(this.#channel);
   }
 
   /**
@@ -460,10 +382,7 @@ export class Visit {
 
   #release() {
     this.chat.end();
-    this.#group?.close();
-    this.#group = null;
-    this.#groupComing = null;
-    this.#room = null;
+    this.group.close();
     this.#peers?.close();
     this.#peers = null;
     for (const stream of this.streams.values()) {
@@ -487,11 +406,6 @@ export class Visit {
       this.#certificate = undefined;
     }
   }
-}
-
-/** Without it a browser cannot take part in a group: what a forwarder passes on must be sealed. */
-function canSealFrames() {
-  return "RTCRtpScriptTransform" in globalThis;
 }
 
 /** @param {number} ms */

@@ -1,0 +1,140 @@
+// @ts-check
+/** The way from a visit to its group, which is loaded when the call first becomes one. */
+import { toBase64url } from "./bytes.js";
+import { makeLink } from "./link.js";
+
+/**
+ * @typedef {import("./channel.js").Channel} Channel
+ * @typedef {import("./group.js").Group} Group
+ * @typedef {import("./group.js").GroupOptions} GroupOptions
+ * @typedef {import("./protocol.js").RoomView} RoomView
+ *
+ * @typedef {object} GateOptions
+ * @property {(event: import("./callstate.js").CallEvent
+ *   | {type: "sharing", sharing: boolean} | {type: "mute_answered"}) => void} dispatch
+ * @property {(name: string, stream: MediaStream | null) => void} show a participant's stream, or with
+ *   " screen" behind the name a screen's; null: none any more
+ * @property {import("./link.js").Link} link
+ */
+
+/** Without it a browser cannot take part in a group: what a forwarder passes on must be sealed. */
+export function canSealFrames() {
+  return "RTCRtpScriptTransform" in globalThis;
+}
+
+export class GroupGate {
+  #options;
+  /** @type {GroupOptions | null} */
+  #visit = null;
+  /** @type {Group | null} */
+  #group = null;
+  #loading = false;
+  /** @type {RoomView | null} */
+  #room = null;
+  /** @type {readonly import("./protocol.js").Tile[]} */
+  #tiles = [];
+
+  /** @param {GateOptions} options */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /** What a person does in a group. @type {import("./callview.js").GroupActions} */
+  actions = {
+    show: (tiles) => {
+      this.#tiles = tiles;
+      this.#group?.show(tiles);
+    },
+    share: () => {
+      if (this.#group?.sharing) this.#group.unshare();
+      else void this.#group?.share();
+    },
+    keepSound: () => this.#options.dispatch({ type: "mute_answered" }),
+  };
+
+  /** @param {GroupOptions} options of the entry that has begun */
+  enter(options) {
+    this.#visit = options;
+  }
+
+  /** @param {RoomView} room */
+  updateRoom(room) {
+    this.#room = room;
+    if (this.#group) this.#group.updateRoom(room);
+    else if (room.media.mode === "sfu") void this.#load();
+  }
+
+  /**
+   * A connection to somebody without a forwarder.
+   *
+   * @param {string} participant
+   * @param {MediaStream} stream
+   * @returns {boolean} whether it is shown when something comes over it; else it may be shown at once
+   */
+  direct(participant, stream) {
+    this.#group?.direct(participant, stream);
+    return this.#group !== null;
+  }
+
+  /** Whether this one's media comes from a forwarder. @param {string} participant */
+  carries(participant) {
+    return this.#group?.carries(participant) ?? false;
+  }
+
+  /** @param {"audio" | "video"} kind @param {MediaStreamTrack | null} track */
+  replaceTrack(kind, track) {
+    this.#group?.replaceTrack(kind, track);
+  }
+
+  /** @param {Channel | null} channel @returns {Promise<string>} a link for a guest, or "" */
+  async inviteGuest(channel) {
+    const answer = await channel?.command("invite_guest").catch(() => null);
+    if (answer?.type !== "guest_link") return "";
+    const { secret } = this.#options.link;
+    const base = `${location.origin}/join`;
+    return secret === null ? `${base}#${answer.token}`
+      : makeLink(base, answer.token, toBase64url(secret));
+  }
+
+  close() {
+    this.#group?.close();
+    this.#group = null;
+    this.#visit = null;
+    this.#room = null;
+  }
+
+  async #load() {
+    const visit = this.#visit;
+    if (!visit || this.#loading) return;
+    this.#loading = true;
+    try {
+      const { Group } = await import("./group.js");
+      if (visit === this.#visit && this.#room) this.#begin(new Group(visit), this.#room);
+    } catch (error) {
+      // The server was away in this moment: tried again with the next view of the room.
+      reportError(error);
+    } finally {
+      this.#loading = false;
+    }
+    // Left and entered again meanwhile.
+    if (visit !== this.#visit && this.#room) this.updateRoom(this.#room);
+  }
+
+  /** @param {Group} group @param {RoomView} room */
+  #begin(group, room) {
+    const { dispatch, show } = this.#options;
+    group.on("stream", ({ participant, stream }) => show(participant, stream));
+    group.on("screen", ({ participant, stream }) => {
+      show(`${participant} screen`, stream);
+      dispatch({ type: "peer_screen", participant, screen: stream !== null });
+    });
+    group.on("connection", (event) => dispatch({ type: "peer_connection", ...event }));
+    group.on("path", (event) => dispatch({ type: "peer_path", ...event }));
+    group.on("speakers", (speaking) => dispatch({ type: "peer_speakers", speaking }));
+    group.on("quality", (event) => dispatch({ type: "peer_quality", ...event }));
+    group.on("sharing", (sharing) => dispatch({ type: "sharing", sharing }));
+    this.#group = group;
+    group.show(this.#tiles);
+    group.updateRoom(room);
+  }
+}
