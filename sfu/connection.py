@@ -151,8 +151,10 @@ class Connection:
                 self._owner.connected(now)
             case DtlsState.FAILED:
                 self._shop.counters.connections[f"dtls_{self._dtls.failure}"] += 1
-                wrong = self._dtls.failure == "wrong_certificate"
-                self._finish("wrong_certificate" if wrong else "never_connected", now)
+                if self._dtls.failure == "wrong_certificate":
+                    self._finish("wrong_certificate", now)
+                else:
+                    self._finish("closed" if self._srtp is not None else "never_connected", now)
             case DtlsState.CLOSED:
                 self._finish("closed", now)
         if self._dtls.deadline != deadline:
