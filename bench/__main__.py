@@ -13,18 +13,23 @@ from collections.abc import Callable
 from bench import first_frame, signaling
 
 
-def _relay(arguments: list[str]) -> int:
-    """In a process of its own, as it is started by itself: what it measures shares no interpreter
-    with what ran before."""
-    given = ["--seconds", "0.3"] if arguments == ["--quick"] else arguments
-    return subprocess.run([sys.executable, "-m", "bench.turn", *given], check=False).returncode
+def _alone(module: str) -> Callable[[list[str]], int]:
+    """A part in a process of its own, as it is started by itself: what it measures shares no
+    interpreter with what ran before."""
+
+    def run(arguments: list[str]) -> int:
+        given = ["--seconds", "0.3"] if arguments == ["--quick"] else arguments
+        return subprocess.run([sys.executable, "-m", module, *given], check=False).returncode
+
+    return run
 
 
 # Each takes its options and gives an exit code.
 PARTS: dict[str, Callable[[list[str]], int]] = {
     "signaling": signaling.main,
     "first-frame": first_frame.main,
-    "turn": _relay,
+    "turn": _alone("bench.turn"),
+    "sfu": _alone("bench.sfu"),
 }
 
 

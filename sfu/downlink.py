@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 
-SENT_RING = 4096
+SENT_RING = 2048
 """Packets whose send time is remembered; feedback on older ones is not used."""
 
 
@@ -22,5 +23,6 @@ class Downlink:
         self.send_rtcp = send_rtcp
         self.next_number = 1 << 16
         self.raised_at = float("-inf")
-        self.times = [0.0] * SENT_RING
-        self.sizes = [0] * SENT_RING
+        # Arrays, for lists would keep an object for every number.
+        self.times = array("d", bytes(8 * SENT_RING))
+        self.sizes = array("H", bytes(2 * SENT_RING))

@@ -145,7 +145,7 @@ class Transport(Protocol):
         """Protect and send the plain RTP packet in the first `length` bytes of the shared buffer.
 
         The buffer's contents are lost by it: the core writes every packet anew. No number of an
-        SSRC comes twice, but they may come out of order by up to 1023: SRTP's replay window for
+        SSRC comes twice, but they may come out of order by up to 511: SRTP's replay window for
         sending must be larger than that.
         """
 

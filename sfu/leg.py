@@ -9,13 +9,14 @@ second packet: with AES-GCM that would be the same nonce twice.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 
 from sfu.downlink import Downlink
 from sfu.sequence import FIRST_CYCLE
 from sfu.vp8 import Vp8Descriptor
 
-RING = 1024
+RING = 512
 """Packets back that a leg can still name: for retransmission, and to put late ones in place."""
 
 HOLE = -1  # a number left free for a packet that has not come
@@ -93,8 +94,9 @@ class Leg:
         self.picture_id = 0
         self.tl0 = 0
         self.key_index = 0
-        self.sent = [HOLE] * RING
-        self.described = [0] * RING
+        # Arrays, for lists would keep an object for every number.
+        self.sent = array("q", [HOLE]) * RING
+        self.described = array("i", [0]) * RING
         self.octets = 0
 
         # Temporal layers above `limit` are not forwarded. It follows `target_limit` where a

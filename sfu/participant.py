@@ -23,15 +23,16 @@ class Participant:
     """State of one participant. `media` and `repairs` find the stream of an incoming SSRC,
     `by_ssrc` the subscription of one of ours.
 
-    `allowance` is how many octets may still come in before the next tick; beyond it packets are
-    dropped.
+    `allowance` is how many octets may still come in before the next tick, `control_allowance` how
+    many RTCP packets; what is beyond them is dropped.
     """
 
     __slots__ = (
         "allocated_at", "allowance", "arrivals", "bandwidth", "by_mid", "by_ssrc", "calm",
-        "connected", "downlink", "ids", "level", "lowered_at", "media", "pid", "probe",
-        "publications", "raised_at", "rebound", "repairs", "repeat_budget", "reported_at",
-        "round_trip", "send_rtcp", "subscriptions", "tiles", "told_at", "transport_cc",
+        "connected", "control_allowance", "downlink", "ids", "level", "lowered_at", "media",
+        "pid", "probe", "publications", "raised_at", "rebound", "repairs", "repeat_budget",
+        "reported_at", "round_trip", "send_rtcp", "subscriptions", "tiles", "told_at",
+        "transport_cc",
     )  # fmt: skip
 
     def __init__(self, pid: str, transport: Transport, bounds: Bounds, now: float) -> None:
@@ -56,6 +57,7 @@ class Participant:
         self.round_trip = 0.1
         self.tiles: Mapping[tuple[str, str], Tile] | None = None
         self.allowance = bounds.max_bitrate_up // 8
+        self.control_allowance = 100.0
         self.allocated_at = self.reported_at = self.told_at = now
         self.lowered_at = self.raised_at = float("-inf")
         self.calm = 0.0  # seconds after `lowered_at` in which nothing is raised

@@ -11,6 +11,7 @@ from sfu.sequence import nearest16
 from sfu.twcc import Received
 
 _DURATION = 0.2
+_MOST = 0.05  # seconds' worth in one burst
 _PATIENCE = 1.0  # for the feedback on it
 _INTERVAL, _LONGEST_INTERVAL = 2.0, 8.0
 _AFTER_SUCCESS = 0.3
@@ -81,7 +82,8 @@ class Probe:
             self._end = newest
             self.ended_at = now
             return 0
-        return max(0, int(due) - sent)
+        # Of a tick that comes late not everything is made up for at once.
+        return max(0, min(int(due) - sent, int(self._goal * _MOST / 8)))
 
     def feedback(self, received: Received, downlink: Downlink, now: float) -> float | None:
         """Look for the probe's packets in the feedback; gives the rate found when it is complete,

@@ -40,6 +40,8 @@ _ALLOTMENT = 0.25
 _MEASURE = 0.5
 _SETTLING = 0.3  # for a queue that a burst of ours has made
 _MAX_RTCP = 1200  # octets of feedback that go as one packet
+_OVERHEAD = 64  # octets that a packet counts for beside its own; so small ones are bounded as well
+_CONTROL_RATE, _CONTROL_BURST = 400, 200  # RTCP packets of one page in a second; more are dropped
 _MAX_TILES = 64  # of one page; more are left out
 
 
@@ -236,7 +238,7 @@ class Room:
 
     def receive_rtp(self, pid: str, packet: bytes, now: float) -> None:
         participant = self._participants.get(pid)
-        if participant is None:
+        if participant is None or not participant.connected:
             return
         counters = self.counters
         counters.packets_in += 1
@@ -245,10 +247,11 @@ class Room:
         if len(packet) > MAX_PACKET or not parsed.parse(packet):
             counters.drop("bad_rtp")
             return
-        participant.allowance -= len(packet)
-        if participant.allowance < 0:
+        left = participant.allowance - len(packet) - _OVERHEAD
+        if left < 0:
             counters.drop("over_bitrate")
             return
+        participant.allowance = left
         self._last_packet = now
         if participant.transport_cc:
             at = parsed.find(participant.transport_cc)
@@ -288,8 +291,12 @@ class Room:
 
     def receive_rtcp(self, pid: str, packet: bytes, now: float) -> None:
         participant = self._participants.get(pid)
-        if participant is None:
+        if participant is None or not participant.connected:
             return
+        if participant.control_allowance < 1:
+            self.counters.drop("over_rtcp_rate")
+            return
+        participant.control_allowance -= 1
         messages = rtcp.parse_compound(packet) if len(packet) <= MAX_PACKET else None
         if messages is None:
             self.counters.drop("bad_rtcp")
@@ -370,6 +377,9 @@ class Room:
         rate = self._bounds.max_bitrate_up * 1.5 / 8
         for participant in self._participants.values():
             participant.allowance = min(int(participant.allowance + rate * passed), int(rate * 0.5))
+            participant.control_allowance = min(
+                participant.control_allowance + _CONTROL_RATE * passed, _CONTROL_BURST
+            )
             if participant.connected:
                 self._feed_back(participant, now)
                 self._look_down(participant, now)

@@ -291,6 +291,24 @@ def test_a_publisher_above_its_bit_rate_is_cut() -> None:
     octets = sum(len(packet.data) for packet in page.rtp)
     assert world.room.counters.dropped["over_bitrate"] > 0
     assert octets * 8 / 4 < 1_000_000 * 1.5 * 1.3
+    before = world.room.counters.dropped["over_bitrate"]
+    for at in range(20_000):
+        world.room.receive_rtp("a", encode(96, at & 0xFFFF, 0, 0x77, b""), world.now)
+    assert world.room.counters.dropped["over_bitrate"] - before > 15_000
+
+
+def test_control_packets_are_bounded_in_rate() -> None:
+    world = World()
+    world.join("a", send=[PLAIN_CAMERA])
+    track = world.receive_video("a")
+    world.join("b", receive=[track])
+    for _ in range(1000):
+        world.room.receive_rtcp("b", rtcp.nack(track.ssrc, list(range(100))), world.now)
+    dropped = world.room.counters.dropped["over_rtcp_rate"]
+    assert dropped >= 800
+    world.pass_time(1)
+    world.room.receive_rtcp("b", rtcp.pli(track.ssrc), world.now)
+    assert world.room.counters.dropped["over_rtcp_rate"] == dropped
 
 
 def test_the_history_of_a_room_is_bounded() -> None:

@@ -1,0 +1,1 @@
+"""The forwarder under load, side by side with Janus' video room."""
