@@ -258,3 +258,21 @@ async def test_the_desk_by_keyboard_alone(stage: Stage, konsil: KonsilServer) ->
     await _tab_to(provider, "own-links")
     await provider.page.keyboard.press("Enter")
     await provider.shows("client-link")
+
+
+async def test_help_is_there_for_everybody(stage: Stage, konsil: KonsilServer) -> None:
+    """Without a link or a sign-in, from every page, in a tab of its own."""
+    visitor = await stage.person(Person, viewport=PHONE, locale="de-DE")
+    await visitor.page.goto(konsil.url)
+    async with visitor.context.expect_page() as opened:
+        await visitor.page.get_by_role("link", name="Hilfe").click()
+    page = await opened.value
+    await page.get_by_test_id("help").wait_for()
+    assert page.url == f"{konsil.url}/help"
+    words = await page.locator("main").inner_text()
+    assert "Wartezimmer" in words
+    assert f"{urlsplit(konsil.url).netloc}/join" in words
+    assert "{" not in words
+    visitor.page = page
+    await _fits(visitor, "help")
+    assert await visitor.context.cookies() == []

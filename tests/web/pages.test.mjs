@@ -27,6 +27,7 @@ function live(file) {
 test("all pages are here", () => {
   assert.deepEqual(pages.sort(), [
     "404.html",
+    "help.html",
     "host.html",
     "index.html",
     "join.html",

@@ -1,7 +1,10 @@
 // @ts-check
 /** Words in the reader's language: choosing it, filling in a text, saying times. Pure. */
 
-/** @typedef {keyof typeof import("../i18n/en.json") | keyof typeof import("../i18n/desk/en.json")} Key */
+/**
+ * @typedef {keyof typeof import("../i18n/en.json") | keyof typeof import("../i18n/desk/en.json")
+ *   | keyof typeof import("../i18n/help/en.json")} Key
+ */
 /** @typedef {string | Readonly<Record<string, string>>} Entry */
 /** @typedef {Readonly<Record<string, Entry>>} Catalogue */
 /** @typedef {Readonly<Record<string, string | number>>} Values */

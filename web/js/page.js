@@ -21,6 +21,21 @@ import { setTitle } from "./knock.js";
  *   urgent to do; null: nothing
  */
 
+/** To the help page, in a tab of its own: whoever waits keeps this one. */
+function helpLink() {
+  const link = document.createElement("a");
+  link.className = "help-link";
+  link.href = "/help";
+  link.target = "_blank";
+  link.rel = "noopener";
+  const say = () => {
+    link.textContent = t("shell.help");
+  };
+  say();
+  onLanguage(say);
+  return link;
+}
+
 /**
  * Shows the page in the reader's language and keeps it in step with the state.
  * @template S
@@ -33,7 +48,7 @@ export async function startPage({
 }) {
   await startLanguage(words);
   const main = /** @type {HTMLElement} */ (document.querySelector("main"));
-  document.querySelector(".top")?.append(languageSwitch().element);
+  document.querySelector(".top")?.append(helpLink(), languageSwitch().element);
   mountAnnouncer(document.body);
 
   let shown = "";
