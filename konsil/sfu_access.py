@@ -104,6 +104,8 @@ class SfuAccess:
             case control.Answer(sdp=answer):
                 return Answered(answer)
             case control.Refused():
+                if result.code is control.Code.SFU_UNAVAILABLE:
+                    self.directory.full(node, self._monotonic())
                 return _declined(result)
         raise ForwarderGoneError
 

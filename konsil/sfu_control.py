@@ -205,6 +205,10 @@ class _Life:
 
     async def _offered(self, offer: control.Offer, question: Question) -> control.Result:
         known = self._known(offer.room, question.reply_to)
+        for former in self._superseded(offer.room):
+            # The session was lost with all that was known of it, and has begun anew.
+            await self._ask(control.Close(former))
+            self._rooms.pop(former, None)
         known.offering += 1
         try:
             return await self._ask(offer)
@@ -213,6 +217,18 @@ class _Life:
             held, known.held = known.held, []
             # Behind the answer, which is put on its way as soon as this returns.
             asyncio.get_running_loop().call_soon(self._tell_each, held)
+
+    def _superseded(self, room: str) -> list[str]:
+        """Ways of the same room from a session before this one."""
+        way = sfu_wire.way_from(room)
+        return [
+            name
+            for name in self._rooms
+            if way is not None
+            and name.startswith(f"{way.room}.")
+            and (other := sfu_wire.way_from(name)) is not None
+            and other.created_at < way.created_at
+        ]
 
     def _known(self, room: str, watcher: str) -> _Known:
         known = self._rooms.get(room)

@@ -21,6 +21,11 @@ class _Node:
     """Rooms that were put there since it was heard last."""
     doubtful_until: float = 0.0
     """It has not answered when it was asked last."""
+    full_until: float = 0.0
+    """It has not taken a room."""
+
+    def is_doubtful(self, now: float) -> bool:
+        return now < max(self.doubtful_until, self.full_until)
 
 
 class Directory:
@@ -41,21 +46,22 @@ class Directory:
         known = self._nodes.get(announcement.node)
         if known is not None and known.last.gone:
             return  # ids are never used twice; this was on its way before the end
-        until = 0.0 if known is None else known.doubtful_until
-        self._nodes[announcement.node] = _Node(announcement, now, doubtful_until=until)
+        made = self._nodes[announcement.node] = _Node(announcement, now)
+        if known is not None:
+            made.doubtful_until, made.full_until = known.doubtful_until, known.full_until
 
     def choose(self, now: float, without: str | None = None) -> str | None:
         """The least loaded that is alive and takes new rooms.
 
-        One that has not answered is taken only where there is no other, and not in place of
-        `without`: there would be nothing to win.
+        One that has not answered, or has taken no more a moment ago, is chosen only where there is
+        no other, and not in place of `without`: there would be nothing to win.
         """
         fit = [
-            (now < node.doubtful_until, *_load(node), name)
+            (node.is_doubtful(now), *_load(node), name)
             for name, node in self._nodes.items()
             if name != without
             and not node.last.draining
-            and (without is None or now >= node.doubtful_until)
+            and (without is None or not node.is_doubtful(now))
             and not self.is_gone(name, now)
         ]
         return min(fit)[-1] if fit else None
@@ -69,6 +75,11 @@ class Directory:
         """It has not."""
         if (node := self._nodes.get(name)) is not None:
             node.doubtful_until = now + DOUBT_S
+
+    def full(self, name: str, now: float) -> None:
+        """It takes no more."""
+        if (node := self._nodes.get(name)) is not None:
+            node.full_until = now + DOUBT_S
 
     def promised(self, name: str) -> None:
         """A room was put there."""

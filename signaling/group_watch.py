@@ -128,6 +128,16 @@ class GroupWatch:
         await self._change(room, MoveMedia(way.generation, node))
         return True
 
+    async def relocate(self, room: Room, way: Way, node: str) -> bool:
+        """That forwarder takes no more: leave it, if nobody of this room is there yet."""
+        try:
+            events = await self._forwarders.watch(node, way)
+        except ForwarderGoneError:
+            events = ()
+        if any(isinstance(event, Sources) and event.sources for event in events):
+            return False
+        return await self.abandon(room, way, node)
+
     def tick(self) -> None:
         """Leave forwarders that are dead; bring those back to peer-to-peer who are few."""
         now_ms = self._link.now_ms()
@@ -169,10 +179,10 @@ class GroupWatch:
         longer taken when the new one has had time to come about. Every node that knows the room
         says so, for one of them may just die."""
         session = room.session
-        if session is None or before is None or before.created_at != session.created_at:
+        if session is None or before is None:
             return
         old, new = before.media, session.media
-        if new.generation != old.generation:
+        if way_of(session) != way_of(before):
             self._metrics.media_moves += 1
             self._close_former(room)
             if old.node is not None:

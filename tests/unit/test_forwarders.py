@@ -78,6 +78,18 @@ def test_one_that_does_not_answer_is_the_last_choice() -> None:
     known.unanswered("never heard of", 1)
 
 
+def test_one_that_takes_no_more_is_left_alone_for_a_while() -> None:
+    known = directory(Announcement("a"), Announcement("b", participants=9))
+    known.full("a", 100)
+    known.answered("a")
+    assert known.choose(100) == "b"
+    assert known.choose(100, without="b") is None
+    known.heard(Announcement("a"), 100 + DOUBT_S)
+    known.heard(Announcement("b", participants=9), 100 + DOUBT_S)
+    assert known.choose(100 + DOUBT_S) == "a"
+    known.full("never heard of", 1)
+
+
 # --- dying ---
 
 

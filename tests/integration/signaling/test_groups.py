@@ -319,6 +319,61 @@ def _is_draining(node: Node, name: str) -> bool:
     return any(one.node == name and one.draining for one in alive)
 
 
+async def test_a_forwarder_that_is_full_is_not_waited_for(
+    forwarder: StartForwarder, group_node: StartGroupNode, page: NewPage
+) -> None:
+    full = await forwarder("full")
+    node = await group_node()
+    host, anna, _ = await group(node, page)
+    full.refusal = control.Refused(control.Code.SFU_UNAVAILABLE, detail="full", retry_after=1)
+    assert (await offer(anna))["code"] == "sfu_unavailable", "there is no other"
+    await forwarder("idle", participants=9)
+    await knows(node.server.deps.forwarders, 2)  # type: ignore[arg-type]
+    assert (await offer(anna))["code"] == "stale_generation"
+    await in_mode("sfu", 2, host, anna)
+    # Although it has less to do.
+    answer = await answered(anna, 2)
+    assert answer["sdp"].startswith("answer idle")
+
+
+async def test_a_full_forwarder_with_the_room_on_it_keeps_the_room(
+    forwarder: StartForwarder, group_node: StartGroupNode, page: NewPage
+) -> None:
+    first = await forwarder("first")
+    node = await group_node()
+    host, anna, bert = await group(node, page)
+    for one in (host, anna):
+        await offer(one)
+    await forwarder("other")
+    await knows(node.server.deps.forwarders, 2)  # type: ignore[arg-type]
+    first.refusal = control.Refused(control.Code.SFU_UNAVAILABLE, detail="full", retry_after=1)
+    assert (await offer(bert))["code"] == "sfu_unavailable"
+    assert host.newest_view()["media"]["generation"] == 1  # type: ignore[index]
+
+
+async def test_a_session_begun_anew_leaves_nobody_in_the_former_room(
+    forwarder: StartForwarder,
+    group_node: StartGroupNode,
+    page: NewPage,
+    redis_server: RedisServer,
+    consultation: Consultation,
+) -> None:
+    sfu = await forwarder()
+    node = await group_node()
+    pages = await group(node, page)
+    for one in pages:
+        await offer(one)
+    await node.stop()
+    redis_server.restart_empty()
+    again = await group_node("b")
+    others = await group(again, page)
+    await in_mode("sfu", 1, *others)
+    await answered(others[0])
+    rooms = [request.room for request in sfu.requests(control.Offer)]  # type: ignore[union-attr]
+    assert rooms[0] != rooms[-1]
+    await until(lambda: control.Close(rooms[0]) in sfu.asked)
+
+
 async def test_two_nodes_agree_on_one_forwarder(
     forwarder: StartForwarder, group_node: StartGroupNode, page: NewPage
 ) -> None:
