@@ -83,7 +83,7 @@ clean: ## remove what make has installed here
 	@touch $@
 
 .make/dev: .make/venv pyproject.toml constraints.txt
-	$(PIP_INSTALL) '.[bundled-redis,dev]'
+	$(PIP_INSTALL) '.[bundled-redis,dev,loadtest]'
 	@touch $@ .make/run
 
 .make/node: package.json $(wildcard package-lock.json) | .make

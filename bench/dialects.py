@@ -308,14 +308,15 @@ class KonsilDialect(Dialect):
     def __init__(self, port: int, size: int, state_dir: Path, public_url: str) -> None:
         super().__init__(port, size)
         # Only the process that plays Konsil's clients needs Konsil.
-        from bench.invitations import Invitations  # noqa: PLC0415
+        from loadtest.appointments import Appointments  # noqa: PLC0415
 
-        self._invitations = Invitations(state_dir, public_url)
+        self._appointments = Appointments(state_dir, public_url, "Bench")
         self._public_url = public_url
         self._links: list[tuple[str, str, str]] = []
 
     def prepare(self, count: int) -> None:
-        self._links = [self._invitations.make() for _ in range(count)]
+        made = (self._appointments.make() for _ in range(count))
+        self._links = [(one.room, one.host_token, one.client_token) for one in made]
 
     async def _open(self, token: str, room: str, name: str) -> KonsilMember:
         member = KonsilMember(self.tally, self.size, token, room, name)
