@@ -96,7 +96,7 @@ def _server(
                 ice_servers=_ice_servers(house),
                 ready=house.missing,
                 ice_transport_policy=cast(Literal["all", "relay"], settings.ice_transport_policy),
-                media_topology=_topology(settings),
+                media_topology=topology(settings),
                 forwarders=forwarders,
                 trusted_proxies=settings.trusted_proxies,
                 # The rest is for Redis, the relay, and whoever has to be told that it is full.
@@ -107,7 +107,7 @@ def _server(
         raise StartError(f"the web pages cannot be served: {error}") from None
 
 
-def _topology(settings: Settings) -> Literal["auto", "p2p", "sfu"]:
+def topology(settings: Settings) -> Literal["auto", "p2p", "sfu"]:
     """As set, but without a forwarder that could ever be found all calls are peer-to-peer."""
     if settings.media_topology == "auto" and "sfu" not in settings.roles:
         return "auto" if settings.redis_url is not None else "p2p"

@@ -111,14 +111,17 @@ async def test_three_hear_and_see_one_another(tmp_path: Path) -> None:
             assert word not in log
 
 
-async def test_through_the_relay_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_through_the_relay_alone(tmp_path: Path, processes: int) -> None:
     """Nothing but TURN gets out: the relay stands beside the forwarder and may reach it, although
     it may reach nothing else at the machine's own addresses."""
     own = lan_address()
     if own is None:
         pytest.skip("this machine has no address beside loopback")
     async with (
-        Served("--demo", STATE_DIR=tmp_path, **{**ALL, "SFU_HOST": own}) as server,
+        Served(
+            "--demo", STATE_DIR=tmp_path, **{**ALL, "SFU_HOST": own, "TURN_PROCESSES": processes}
+        ) as server,
         group(server) as callers,
     ):
         await connected(callers, relay_only=True)

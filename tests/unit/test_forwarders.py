@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from konsil import sfu_plan, sfu_wire, turn_plan
+from konsil import sfu_plan, sfu_wire, signaling_role, turn_plan
 from konsil.errors import SettingsError
+from konsil.secret import Secret
 from konsil.settings import Settings
 from konsil.sfu_nodes import DOUBT_S, NODES_MAX, Directory
 from konsil.sfu_wire import DEAD_AFTER_S, Announcement, room_name, way_from
@@ -254,6 +255,24 @@ def test_behind_a_nat_the_outer_address_is_told(monkeypatch: pytest.MonkeyPatch)
 def test_a_name_is_no_address() -> None:
     with pytest.raises(SettingsError, match="KONSIL_SFU_HOST"):
         planned(public_url=PUBLIC, sfu_host="forwarder.example")
+
+
+@pytest.mark.parametrize(
+    ("topology", "roles", "redis", "meant"),
+    [
+        ("auto", ("signaling", "sfu"), False, "auto"),
+        ("auto", ("signaling",), True, "auto"),  # it may be on another machine
+        ("auto", ("signaling",), False, "p2p"),  # nobody could ever find one
+        ("p2p", ("signaling", "sfu"), True, "p2p"),
+        ("sfu", ("signaling", "sfu"), False, "sfu"),
+    ],
+)
+def test_without_a_forwarder_all_calls_are_peer_to_peer(
+    topology: str, roles: tuple[str, ...], redis: bool, meant: str
+) -> None:
+    url = Secret("redis://127.0.0.1") if redis else None
+    settings = Settings(media_topology=topology, roles=roles, redis_url=url)
+    assert signaling_role.topology(settings) == meant
 
 
 # --- within the relay's reach ---

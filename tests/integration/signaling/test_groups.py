@@ -618,6 +618,28 @@ async def host_speaks(sfu: StandIn, pages: list[Page]) -> None:
     await pages[1].next(lambda m: m["type"] == "group_speakers")
 
 
+async def test_a_redis_that_has_lost_everything_moves_nobody(
+    forwarder: StartForwarder, group_node: StartGroupNode, page: NewPage, redis_server: RedisServer
+) -> None:
+    sfu = await forwarder()
+    await forwarder("other")
+    a, b = await group_node("a", forwarders=2), await group_node("b", forwarders=2)
+    pages = await group(a, page, b)
+    await in_mode("sfu", 1, *pages)
+    first = {(await answered(one))["sdp"].split()[1] for one in pages}
+    redis_server.restart_empty()
+    await asyncio.sleep(0.5)
+    again = {(await answered(one))["sdp"].split()[1] for one in pages}
+    assert again == first
+    await asyncio.sleep(3.5)
+    for one in pages:
+        assert one.newest_view()["media"] == {"mode": "sfu", "generation": 1}  # type: ignore[index]
+    if first == {"f"}:
+        sfu.speak(sfu.asked[0].room, pages[0].id)  # type: ignore[union-attr]
+        for one in pages:
+            await one.next(lambda m: m["type"] == "group_speakers")
+
+
 async def test_who_is_removed_while_offering_is_dropped_behind_the_offer(
     forwarder: StartForwarder, group_node: StartGroupNode, page: NewPage
 ) -> None:
