@@ -72,13 +72,11 @@ def _hosts(wanted: str, *, local: bool) -> tuple[str, ...]:
 
 
 def _of_each_family(own: list[str], reachable: list[str]) -> tuple[str, ...]:
-    chosen: list[str] = []
-    for version in (4, 6):
-        of_it = [host for host in reachable if ipaddress.ip_address(host).version == version]
-        chosen += of_it or [host for host in own if ipaddress.ip_address(host).version == version]
-    if reachable:
-        chosen = [host for host in chosen if host in reachable or ":" not in host]
-    return tuple(chosen)
+    """The public ones. Without any of IPv4 its private ones, since a NAT may stand in front; those of
+    IPv6 only where there is nothing public at all."""
+    v4 = [host for host in reachable if ":" not in host] or [h for h in own if ":" not in h]
+    v6 = [host for host in (reachable or own) if ":" in host]
+    return (*v4, *v6)
 
 
 def _outside(settings: Settings, hosts: tuple[str, ...]) -> tuple[str, ...]:

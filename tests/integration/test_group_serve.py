@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -191,3 +192,18 @@ async def test_rooms_of_a_machine_that_is_gone_move_to_another(
             assert time.monotonic() - begun < 5
         other = two if first is one else one
         await reaches(other, people, 3)
+
+
+async def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        settings = {**ALL, "SFU_PORT": port, "PORT": 0, "STATE_DIR": tmp_path / "state"}
+        code, _, errors = await konsil("serve", **settings)
+        assert code == 1
+        assert f"127.0.0.1 port {port}" in errors
+        assert "KONSIL_SFU_PORT" in errors
+        # A demo gives way.
+        async with Served("--demo", **settings) as server:
+            assert f"{port} is in use by another program" in server.printed["forwarder"]
+            assert f"port {port} " not in server.printed["forwarder"]
