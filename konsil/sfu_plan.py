@@ -72,8 +72,8 @@ def _hosts(wanted: str, *, local: bool) -> tuple[str, ...]:
 
 
 def _of_each_family(own: list[str], reachable: list[str]) -> tuple[str, ...]:
-    """The public ones. Without any of IPv4 its private ones, since a NAT may stand in front; those of
-    IPv6 only where there is nothing public at all."""
+    """The public ones. Without any of IPv4 its private ones, since a NAT may stand in front; those
+    of IPv6 only where there is nothing public at all."""
     v4 = [host for host in reachable if ":" not in host] or [h for h in own if ":" not in h]
     v6 = [host for host in (reachable or own) if ":" in host]
     return (*v4, *v6)
