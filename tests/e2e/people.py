@@ -126,10 +126,14 @@ class Person:
     async def tracks(self) -> list[str]:
         return list(await self.page.evaluate("konsilProbe.tracks()"))
 
-    async def connections_open(self, *, used: bool = False) -> int:
+    async def connections_open(self, *, used: bool = False, media: bool = False) -> int:
         """RTCPeerConnections not closed; `used`: only those that have been given a description of
-        the other side."""
-        return int(await self.page.evaluate("used => konsilProbe.open(used)", used))
+        the other side; `media`: only those that are not for data alone."""
+        return int(
+            await self.page.evaluate(
+                "([used, media]) => konsilProbe.open(used, media)", [used, media]
+            )
+        )
 
     async def devices_off(self) -> None:
         """Waits until every track got from a device has ended: the camera's light is off."""

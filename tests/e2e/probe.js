@@ -69,10 +69,16 @@
     /** readyState of every track ever got from a device, copies too, of a kind or all. */
     tracks: (kind) =>
       tracks.filter((track) => !kind || track.kind === kind).map((track) => track.readyState),
-    /** How many connections are not closed; `used`: that know a description of the other side. */
-    open: (used) =>
+    /**
+     * How many connections are not closed; `used`: that know a description of the other side; `media`:
+     * that are not for data alone.
+     */
+    open: (used, media) =>
       connections.filter(
-        (c) => c.connectionState !== "closed" && (!used || c.remoteDescription !== null),
+        (c) =>
+          c.connectionState !== "closed" &&
+          (!used || c.remoteDescription !== null) &&
+          (!media || c.getTransceivers().length > 0),
       ).length,
     /** Starts to look for gaps between pictures anew, and remembers the connections in use. */
     mark() {

@@ -95,7 +95,7 @@ async def test_moving_to_the_forwarder_and_back_costs_no_sound_worth_mentioning(
     await _lost_little(watched, "to the forwarder")
 
     async def direct_ones_closed() -> bool:
-        return await host.connections_open(used=True) == 1
+        return await host.connections_open(used=True, media=True) == 1
 
     await until(direct_ones_closed, "only the connection to the forwarder is left")
 
@@ -106,7 +106,7 @@ async def test_moving_to_the_forwarder_and_back_costs_no_sound_worth_mentioning(
     await _lost_little(watched, "back again")
 
     async def forwarder_left() -> bool:
-        return await host.connections_open(used=True) == 1
+        return await host.connections_open(used=True, media=True) == 1
 
     await until(forwarder_left, "the connection to the forwarder is closed", seconds=PATIENCE)
 

@@ -40,6 +40,8 @@ const LONGEST_RESTART = 60_000;
 const FIRST_SENT = 2_000;
 /** Data channels that have been open for as long are worth another connection when they break, in ms. */
 const DATA_WORTH = 30_000;
+/** From their break to another connection, in ms: where the other side has gone this one fails before. */
+const DATA_BREAK = 15_000;
 
 /** @type {readonly Kind[]} the order of media sections */
 const KINDS = ["audio", "video"];
@@ -49,6 +51,8 @@ export class Connection extends Emitter {
   #pc;
   #data;
   #dataSince = Number.POSITIVE_INFINITY;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #dataTimer;
   #configuration;
   #negotiation;
   #refreshIceServers;
@@ -176,6 +180,7 @@ export class Connection extends Emitter {
     this.#closed = true;
     clearTimeout(this.#restartTimer);
     clearTimeout(this.#sentTimer);
+    clearTimeout(this.#dataTimer);
     clearTimeout(this.#fullSizeTimer);
     this.#data.close();
     this.#pc.close();
@@ -265,8 +270,10 @@ export class Connection extends Emitter {
 
   /** Firefox gives data channels up after a long outage, though media goes on over a path found anew. */
   #dataBroken() {
-    const worth = performance.now() - this.#dataSince > DATA_WORTH;
-    if (worth && !this.#closed && this.#pc.connectionState === "connected") this.emit("spent");
+    if (this.#closed || performance.now() - this.#dataSince < DATA_WORTH) return;
+    this.#dataTimer = setTimeout(() => {
+      if (this.#pc.connectionState === "connected") this.emit("spent");
+    }, DATA_BREAK);
   }
 
   #recover() {

@@ -11,9 +11,13 @@ import { Refusal } from "./sealing.js";
  *
  * @typedef {{epoch: number, key?: string}} FrameKey 32 bytes as base64url; without them it is the receipt
  *
+ * Of a connection for data alone.
+ * @typedef {{description: Description} | {candidate: RTCIceCandidateInit | null}} DataContent
+ *
  * Exactly one member.
  * @typedef {{description: Description} | {candidate: RTCIceCandidateInit | null} | {media: Media}
- *   | {restart: true} | {key: FrameKey} | {moved: "p2p" | "sfu"} | {receipt: string}} Content restart: the
+ *   | {restart: true} | {key: FrameKey} | {moved: "p2p" | "sfu"} | {receipt: string}
+ *   | {data: DataContent}} Content restart: the
  *   responder asks the initiator to restart ICE; moved: the sender takes our media from there now;
  *   receipt: of the sender's consent, as the server has signed it
  */
@@ -43,6 +47,7 @@ export function decodeContent(plaintext) {
   if ("candidate" in value && (value.candidate === null || isCandidate(value.candidate))) {
     return { candidate: value.candidate };
   }
+  if ("data" in value && isDataContent(value.data)) return { data: value.data };
   if ("media" in value && isMedia(value.media)) return { media: value.media };
   if ("restart" in value && value.restart === true) return { restart: true };
   if ("key" in value && isFrameKey(value.key)) return { key: value.key };
@@ -100,6 +105,13 @@ function parse(plaintext) {
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 function isRecord(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @param {unknown} value @returns {value is DataContent} */
+function isDataContent(value) {
+  if (!isRecord(value) || Object.keys(value).length !== 1) return false;
+  if ("description" in value) return isDescription(value.description);
+  return "candidate" in value && (value.candidate === null || isCandidate(value.candidate));
 }
 
 /** @param {unknown} value @returns {value is Description} */

@@ -40,7 +40,7 @@ export class DataChannels {
     const both = [this.#messages, this.#chunks];
     for (const channel of both) {
       channel.addEventListener("open", () => {
-        if (!this.#closed && both.every(({ readyState }) => readyState === "open")) opened(this);
+        if (this.open) opened(this);
       });
       channel.addEventListener("close", () => {
         if (this.#closed) return;
@@ -53,6 +53,10 @@ export class DataChannels {
       if (data instanceof ArrayBuffer) this.#handlers?.chunk(data);
     });
     this.#chunks.addEventListener("bufferedamountlow", () => this.#handlers?.low());
+  }
+
+  get open() {
+    return !this.#closed && this.#messages.readyState === "open" && this.#chunks.readyState === "open";
   }
 
   /** Bytes of files that the browser has taken and not sent yet. */

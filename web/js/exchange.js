@@ -199,7 +199,8 @@ export class Exchange {
       signal.payload,
     );
     const content = decodeContent(plaintext);
-    if ("description" in content) checkFingerprints(content.description.sdp, this.#fingerprint);
+    const negotiated = "data" in content ? content.data : content;
+    if ("description" in negotiated) checkFingerprints(negotiated.description.sdp, this.#fingerprint);
     /** @type {Output[]} */
     const outputs = [];
     if (!this.#told) {

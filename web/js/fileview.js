@@ -147,14 +147,15 @@ function createCard(transfer, chat) {
   ) => view.h(
     "button",
     {
-      type: "button", class: style, "data-testid": testid, hidden: () => !shown(), onclick: on(act),
+      type: "button", class: style, "data-testid": () => (shown() ? testid : null),
+      hidden: () => !shown(), onclick: on(act),
       "aria-label": () => t("file.act", { act: t(key), file: name }),
     },
     () => t(key),
   );
   const progress = view.h("progress", {
     max: String(Math.max(1, size)),
-    "data-testid": "file-progress",
+    "data-testid": () => (running() ? "file-progress" : null),
     hidden: () => !running(),
     "aria-label": () => t("file.progress", { file: name }),
     value: () => transfer.bytes,
@@ -190,7 +191,7 @@ function createCard(transfer, chat) {
           "a",
           {
             class: "button primary small",
-            "data-testid": "file-link",
+            "data-testid": () => (transfer.url === "" ? null : "file-link"),
             download: name,
             href: () => transfer.url || null,
             hidden: () => transfer.url === "",

@@ -1,5 +1,6 @@
 // @ts-check
 /** One other participant: the exchange that seals, and the connection it speaks for. */
+import { DataPath } from "./datapath.js";
 import { Emitter } from "./emitter.js";
 import { Partner } from "./partner.js";
 
@@ -18,6 +19,7 @@ import { Partner } from "./partner.js";
  * @property {boolean} direct whether media goes straight to the other one; else only the exchange is
  *   for something
  * @property {(initiator: boolean) => Promise<Connection>} takeConnection a fresh one at every call
+ * @property {() => Promise<import("./dataconnection.js").DataConnection>} makeDataConnection
  * @property {() => Media} media what of our own is on
  * @property {(data: string) => void} signal
  * @property {(data: string) => void} notice
@@ -54,6 +56,7 @@ export class Party extends Emitter {
   /** @type {Connection | null} started, so of the present exchange */
   #connection = null;
   #direct;
+  #data;
   /** @type {(Description | RTCIceCandidateInit | null)[]} */
   #early = [];
   /** Of the other side's last description: which of its connections it is of. */
@@ -69,6 +72,12 @@ export class Party extends Emitter {
     this.#options = options;
     this.#partner = new Partner({ ...options.partner, output: (output) => this.#handle(output) });
     this.#direct = options.direct;
+    this.#data = new DataPath({
+      initiator: this.#partner.initiator,
+      make: options.makeDataConnection,
+      send: (content) => this.#partner.send({ data: content }),
+    });
+    this.#data.on("data", (channels) => this.emit("data", channels));
     if (this.#direct) this.#take();
     this.#watch();
   }
@@ -96,7 +105,11 @@ export class Party extends Emitter {
   setDirect(direct) {
     if (this.#direct === direct) return;
     this.#direct = direct;
-    if (!direct) return;
+    if (!direct) {
+      if (this.open) this.#data.begin();
+      return;
+    }
+    this.#data.stop();
     // The other side may have given up the former connection, so both begin a new one.
     const early = this.#early;
     this.#drop();
@@ -138,6 +151,7 @@ export class Party extends Emitter {
 
   restartIce() {
     this.#connection?.restartIce().catch(reportError);
+    this.#data.renew();
   }
 
   /** @param {RTCIceServer[]} iceServers @param {boolean} renewed see Connection.setIceServers */
@@ -155,6 +169,8 @@ export class Party extends Emitter {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#partner.close();
+    this.#data.reset();
+    this.#data.clear();
     this.#drop();
     this.clear();
   }
@@ -169,6 +185,7 @@ export class Party extends Emitter {
         this.#options.notice(output.data);
         return;
       case "begun":
+        this.#data.reset();
         if (this.#connection || !this.#taken) {
           this.#drop();
           if (this.#direct) this.#take();
@@ -182,6 +199,7 @@ export class Party extends Emitter {
         clearTimeout(this.#timer);
         if (this.#direct) this.#connect();
         else this.tellMedia();
+        if (!this.#direct) this.#data.begin();
         this.emit("open");
         return;
       case "verified":
@@ -192,6 +210,7 @@ export class Party extends Emitter {
         return;
       case "refused":
         clearTimeout(this.#timer);
+        this.#data.reset();
         this.#drop();
         this.emit("state", "closed");
         this.emit("refused", output.reason);
@@ -224,14 +243,16 @@ export class Party extends Emitter {
     const connection = await taken;
     if (!connection || taken !== this.#taken) return;
     this.#connection = connection;
-    /** @template {"stream" | "state" | "path" | "data"} Name @param {Name} name */
+    /** @template {"stream" | "state" | "path"} Name @param {Name} name */
     const pass = (name) => connection.on(name, (value) => {
       if (this.#connection === connection) this.emit(name, .../** @type {any} */ ([value]));
     });
     pass("stream");
     pass("state");
     pass("path");
-    pass("data");
+    connection.on("data", (channels) => {
+      if (this.#connection === connection) this.#data.mediaHas(channels);
+    });
     connection.on("spent", () => {
       if (this.#connection === connection) this.#partner.retry();
     });
@@ -268,6 +289,10 @@ export class Party extends Emitter {
       this.emit("receipt", content.receipt);
       return;
     }
+    if ("data" in content) {
+      this.#data.receive(content.data);
+      return;
+    }
     this.#negotiate("description" in content ? content.description : content.candidate);
   }
 
@@ -295,6 +320,7 @@ export class Party extends Emitter {
     this.#taken = null;
     this.#connection = null;
     this.#early = [];
+    this.#data.mediaHas(null);
     taken?.then((connection) => connection.close(), () => {});
   }
 

@@ -3,6 +3,7 @@
 import { Connection } from "./connection.js";
 import { Emitter } from "./emitter.js";
 import { identityOf, ownIdentity } from "./identity.js";
+import { isInitiator } from "./partner.js";
 import { Party } from "./party.js";
 import { makeShare } from "./sealing.js";
 
@@ -272,6 +273,7 @@ export class Peers extends Emitter {
       },
       direct: this.#direct,
       takeConnection: (initiator) => this.#takeConnection(initiator),
+      makeDataConnection: () => this.#makeDataConnection(isInitiator(self, { participant: id, role })),
       media: () => this.#media,
       signal: (data) => channel.signal(id, data),
       notice: (data) => channel.notice(id, data),
@@ -431,6 +433,19 @@ export class Peers extends Emitter {
     });
     await connection.prepare();
     return connection;
+  }
+
+  /** Only a group needs it, so only there it is loaded. @param {boolean} initiator */
+  async #makeDataConnection(initiator) {
+    const { DataConnection } = await import("./dataconnection.js");
+    const { certificate } = await this.#identity;
+    if (initiator) await this.#iceServersKnown();
+    const { iceServers, iceTransportPolicy } = this.#options;
+    return new DataConnection({
+      initiator,
+      configuration: { iceServers: iceServers.current, iceTransportPolicy, certificates: [certificate] },
+      iceServersKnown: () => this.#iceServersKnown(),
+    });
   }
 
   /** @returns {Promise<OwnShare>} never the same twice */
