@@ -9,6 +9,7 @@ from sfu.bandwidth import MINIMUM, Bandwidth
 from sfu.delay_gradient import DelayGradient, Usage
 from sfu.downlink import Downlink
 from sfu.interfaces import Kind, ReceiveTrack, Tile
+from sfu.probing import Probe
 from tests.unit.sfu_link import Camera, Link, Simulation, Viewer
 from tests.unit.sfu_world import CAMERA, MICROPHONE, picture, read
 
@@ -130,6 +131,56 @@ def test_a_leg_limited_to_300_kbit_falls_within_5_s_and_climbs_back() -> None:
     assert sorted(late)[int(len(late) * 0.95)] < 0.3
     leg.viewer.link.rate = None
     leg.until_layer(2, 20)
+
+
+def test_a_deep_queue_is_noticed_by_its_delay_alone() -> None:
+    """A leg that loses nothing, and would let everybody wait."""
+    leg = Leg()
+    leg.until_layer(2, 5)
+    leg.world.run(3)
+    leg.viewer.link.rate, leg.viewer.link.queue = 300_000, 10.0
+    leg.until_layer(0, 5)
+    leg.world.run(8)
+    assert leg.viewer.link.lost == 0
+    assert leg.viewer.link.busy_until - leg.world.now < 0.3
+
+
+def _probe(spread: float, lost: int = 0) -> tuple[Probe, float | None]:
+    """A probe of 200 ms at 1 Mbit/s, with what each burst is delayed more than the one before."""
+    downlink = Downlink(lambda length: None, lambda packet: None)
+    probe = Probe(0.0)
+    probe.consider(600_000, 2_000_000, downlink, 2.0, float("-inf"))
+    assert probe.active
+    received = []
+    for tick in range(12):
+        now = 2.0 + tick * 0.02
+        while probe.octets_due(downlink, now) > 0:
+            number = downlink.next_number
+            downlink.next_number += 1
+            downlink.times[number % 2048], downlink.sizes[number % 2048] = now, 500
+            came = None if number % 5 < lost else 50 + now + tick * spread
+            received.append((number & 0xFFFF, came))
+    assert not probe.active
+    assert len(received) == pytest.approx(1_200_000 * 0.2 / 8 / 500, rel=0.15)
+    return probe, probe.feedback(received, downlink, 2.4)
+
+
+def test_a_probe_tells_what_is_carried() -> None:
+    probe, found = _probe(0.0)
+    assert found == pytest.approx(1_200_000, rel=0.15)
+    _, found = _probe(0.02)  # half as fast
+    assert found == pytest.approx(600_000 * 0.85, rel=0.15)
+    failed, found = _probe(0.0, lost=2)
+    assert found is None
+    downlink = Downlink(lambda length: None, lambda packet: None)
+    for again, since in ((probe, 0.4), (failed, 2.1)):
+        again.consider(600_000, 2_000_000, downlink, 2.4 + since - 0.2, float("-inf"))
+        assert not again.active
+        again.consider(600_000, 500_000, downlink, 2.4 + since, float("-inf"))
+        again.consider(600_000, 2_000_000, downlink, 2.4 + since, 2.3)
+        assert not again.active
+        again.consider(600_000, 2_000_000, downlink, 2.4 + since, float("-inf"))
+        assert again.active
 
 
 def _delays(leg: Leg, since: float) -> list[tuple[float, float]]:

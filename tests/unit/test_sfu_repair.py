@@ -217,6 +217,21 @@ def test_a_number_left_open_by_a_former_run_is_filled_when_asked_for() -> None:
     assert (filled.ssrc, filled.sequence, filled.payload) == (call.track.ssrc, hole, b"")
 
 
+def test_what_was_sent_of_another_run_is_not_repeated() -> None:
+    """Its timestamps were others, and a key frame has come since."""
+    call = Call()
+    call.give(*call.encoder.frame(2))
+    before = call.subscriber.take()
+    call.world.room.want("b", [], call.world.now)
+    call.world.room.want("b", _shown(call), call.world.now)
+    call.give(*call.encoder.frame(2, key=True))
+    after = call.subscriber.take()
+    call.ask(before[0].sequence)
+    assert call.subscriber.take() == []
+    call.ask(after[0].sequence)
+    assert len(call.subscriber.take()) == 1
+
+
 def _shown(call: Call) -> list[Tile]:
     return [Tile("a", call.track.source, 640, 360)]
 

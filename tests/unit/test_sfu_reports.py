@@ -1,5 +1,7 @@
 """Reports: what publishers learn of their streams, and what keeps sound and pictures together."""
 
+import itertools
+
 import pytest
 
 from sfu import rtcp
@@ -16,6 +18,7 @@ from tests.unit.sfu_world import (
     World,
     picture,
     simulcast,
+    unwrapped,
 )
 
 SECOND = 1 << 32
@@ -112,6 +115,9 @@ def test_sound_and_pictures_stay_together_over_a_change_of_layer() -> None:
         world.pass_time(1 / 30)
     pictures = [one for one in map(picture, page.of(video.ssrc)) if one]
     assert {one.layer for one in pictures} == {0, 1, 2}
+    frames = {(one.layer, one.frame): one.timestamp for one in pictures}
+    in_order = list(unwrapped(frames.values(), 32))
+    assert all(later > earlier for earlier, later in itertools.pairwise(in_order))
     of_video = [one for one in page.rtcp if _is_report(one, video.ssrc)]
     of_audio = [one for one in page.rtcp if _is_report(one, audio.ssrc)]
     assert len(of_video) > 8

@@ -219,6 +219,28 @@ def test_late_packets_fill_exactly_their_places(late: list[int], limit: int) -> 
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+def test_places_are_kept_after_many_packets_too() -> None:
+    """Where the leg's memory has gone round."""
+    scene = Scene()
+    scene.aim(0)
+    scene.frames(1)
+    encoder = scene.encoders[0]
+    for _ in range(700):
+        for packet in encoder.frame():
+            scene.receive(packet)
+        scene.world.pass_time(0.02)
+    made = [packet for _ in range(4) for packet in encoder.frame()]
+    for at in (0, 3, 7, 2, 1, 5, 4, 6):
+        scene.receive(made[at])
+    numbers = sorted(unwrapped((packet.sequence for packet in scene.media), 16))
+    assert numbers == list(range(numbers[0], numbers[0] + 1410))
+    leg = scene.subscription.leg
+    newest = leg.highest - leg.offset
+    assert leg.place(newest) is None, "taken"
+    assert leg.place(newest + 1) is None, "still to come"
+    assert leg.place(newest - 600) is None, "forgotten"
+
+
 @given(
     st.lists(
         st.tuples(

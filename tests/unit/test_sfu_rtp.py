@@ -92,7 +92,7 @@ def test_what_is_not_well_formed_is_not_read(data: bytes) -> None:
 
 
 def test_an_extension_block_ends_at_id_fifteen() -> None:
-    data = b"\x90" + bytes(11) + b"\xbe\xde\x00\x01" + b"\xf0\x10\x07\x00"
+    data = b"\x90" + bytes(11) + b"\xbe\xde\x00\x01" + b"\xf0\xaa\x10\x07"
     packet = RtpPacket()
     assert packet.parse(data)
     assert packet.extension(1) is None
