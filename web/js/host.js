@@ -97,6 +97,7 @@ if (parsed.ok) {
 
   const page = startPage({
     store,
+    words: "host",
     quiet: () => visit.quiet,
     screenOf: ({ phase }) => (phase === "entering" ? "loading" : phase),
     screens: {
@@ -168,7 +169,7 @@ if (parsed.ok) {
   const view = createProblem("host", { again: () => {}, enter: () => {}, reopen: () => {} });
   store.dispatch({ type: "refused", code: parsed.code });
   void startPage({
-    store, screenOf: () => "problem", screens: { problem: () => view },
+    store, words: "host", screenOf: () => "problem", screens: { problem: () => view },
     titleOf: () => t("title.problem"),
   });
 }

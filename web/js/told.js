@@ -18,7 +18,7 @@ const MINUTE = 60_000;
 export function estimateOf(told, now) {
   if (told?.minutes === undefined) return null;
   const left = told.at + told.minutes * MINUTE - now;
-  return left > 0 ? { minutes: Math.ceil(left / MINUTE) } : "longer";
+  return left > 0 ? { minutes: Math.max(1, Math.round(left / MINUTE)) } : "longer";
 }
 
 /**
