@@ -179,6 +179,22 @@ test("a description with another fingerprint than the share's", async () => {
   assertNothingGotThrough(pages);
 });
 
+test("so, too, one of a connection for data alone", async () => {
+  const pages = await open(pair({ linkSecret: secret() }));
+  const candidate = { data: { candidate: null } };
+  const right = { data: { description: { type: "offer", sdp: sdp(pages.a.fingerprint) } } };
+  pages.a.partner.send(right);
+  pages.a.partner.send(candidate);
+  await carry(pages);
+  assert.deepEqual(pages.b.contents, [right, candidate]);
+  pages.a.partner.send({ data: { description: { type: "offer", sdp: sdp(randomBytes(32)) } } });
+  await carry(pages);
+  assert.deepEqual(pages.b.refusals, ["fingerprint_mismatch"]);
+  for (const wrong of [{}, [], { media: { audio: true, video: true } }, { candidate: 1 }, { candidate: null, more: 1 }]) {
+    assert.throws(() => decodeContent(encodeContent({ data: wrong })), Refusal);
+  }
+});
+
 test("replaying without a reconnect", async () => {
   const pages = await open(pair());
   await talk(pages);
