@@ -1,15 +1,51 @@
 """`GET /metrics` for Prometheus, on a port of its own that need not be public.
 
 `/healthz` and `/readyz` are there, too, in a process without signaling, which has them otherwise.
+docs/metrics.md lists what there is.
 """
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+import konsil
+
+
+class HouseCollector(Collector):
+    """Which version runs, and whether the parts that it needs are there.
+
+    `ready`: asked at every scrape; its names are roles of this process, so they are few.
+    """
+
+    def __init__(self, ready: Mapping[str, Callable[[], bool]]) -> None:
+        self._ready = ready
+
+    def collect(self) -> Iterable[Metric]:
+        """Give both gauges."""
+        build = GaugeMetricFamily("konsil_build_info", "1, with the version.", labels=["version"])
+        build.add_metric([konsil.__version__], 1)
+        yield build
+        ready = GaugeMetricFamily(
+            "konsil_part_ready", "1 while that part can serve, else 0.", labels=["part"]
+        )
+        for part, is_there in self._ready.items():
+            ready.add_metric([part], int(is_there()))
+        yield ready
+
+
+def house_registry(ready: Mapping[str, Callable[[], bool]]) -> CollectorRegistry:
+    """A registry with what every process has: CPU time, memory and files, version, readiness."""
+    disable_created_metrics()  # each a series more, for a time that nobody asks for
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    registry.register(HouseCollector(ready))
+    return registry
 
 
 @contextlib.asynccontextmanager

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-
 import konsil
 from konsil import ice, listen, log, metrics, process, tls
 from konsil.errors import SettingsError, StartError
@@ -45,10 +43,12 @@ async def _serve(settings: Settings) -> int:
     starting = _chosen(settings)
     async with contextlib.AsyncExitStack() as stack:
         state_dir = stack.enter_context(_state_dir(settings))
+        ready: dict[str, Callable[[], bool]] = {}
         house = House(
             settings=settings,
             state_dir=state_dir,
-            registry=CollectorRegistry(),
+            registry=metrics.house_registry(ready),
+            ready=ready,
             tls=None,
             files=process.allow_files(),
             lan_host=tls.lan_address() if settings.tls_self_signed else None,
