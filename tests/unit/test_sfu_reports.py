@@ -96,7 +96,8 @@ def test_sound_and_pictures_stay_together_over_a_change_of_layer() -> None:
         seconds = at / 30
         if at % 15 == 5:
             for encoder in encoders:
-                ticks = int(seconds * 90_000)
+                # Clocks are read one after the other: a fraction of a millisecond apart.
+                ticks = int(seconds * 90_000) + 20 * encoder.layer
                 report_of(encoder.ssrc, seconds, starts[encoder.ssrc] + ticks & 0xFFFFFFFF)
             report_of(0x77, seconds, 960_000 + int(seconds * 48_000))
         world.room.receive_rtp(
