@@ -92,6 +92,8 @@
       return { time, lost: Math.max(0, time - note.heard), gap: note.gap };
     },
     states: () => connections.map((c) => c.connectionState),
-    open: () => connections.filter((c) => c.connectionState === "connected").length,
+    /** How many connections are there for picture and sound; those for data alone do not count. */
+    forMedia: () => connections.filter((c) =>
+      c.connectionState !== "closed" && /^m=audio/m.test(c.remoteDescription?.sdp ?? "")).length,
   };
 })();
