@@ -36,6 +36,8 @@ import { FULL_SIZE_AFTER, scaleDown, smallStart } from "./smallstart.js";
 /** Between attempts to find a path again while there is none, in ms; doubled up to the longest. */
 const FIRST_RESTART = 20_000;
 const LONGEST_RESTART = 60_000;
+/** From the last sign of a relayed path to the search for another one, in ms. */
+const RELAY_LOST = 3_000;
 /** After a failure, from a path found again to something having been sent over it, in ms. */
 const FIRST_SENT = 2_000;
 /** Data channels that have been open for as long are worth another connection when they break, in ms. */
@@ -251,6 +253,15 @@ export class Connection extends Emitter {
       clearTimeout(this.#restartTimer);
       this.#sendFullSize();
       if (this.#failed) this.#sentTimer = setTimeout(() => void this.#lookAtSent(), FIRST_SENT);
+    }
+    // A short outage of the network heals by itself. An allocation lost with its relay does not, and
+    // `failed` comes late.
+    if (state === "disconnected" && this.#path === "relay") {
+      clearTimeout(this.#restartTimer);
+      this.#restartTimer = setTimeout(() => {
+        if (this.#pc.connectionState !== "disconnected") return;
+        this.restartIce().catch((error) => this.#fault(error));
+      }, RELAY_LOST);
     }
     // Chromium says `failed` here some 17 s into an outage, while ICE itself never does; shorter ones
     // heal by themselves.
