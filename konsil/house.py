@@ -51,6 +51,7 @@ class Running:
     lines: tuple[tuple[str, str], ...]
     drain: Callable[[float], Awaitable[None]]
     demo: tuple[tuple[str, str], ...] = ()  # the links of --demo
+    hint: str = ""  # what to know of them
 
 
 Starter: TypeAlias = Callable[[House], AbstractAsyncContextManager[Running]]

@@ -163,6 +163,9 @@ def _announce(house: House, running: Mapping[str, Running], metrics_line: str) -
         print(f"  {label:9} {text}")
     for label, link in (link for role in started for link in role.demo):
         print(f"\n{label}:\n  {link}")
+    for role in started:
+        if role.hint:
+            print(f"\n{role.hint}")
     print(flush=True)
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import secrets
+import shlex
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from pathlib import Path
@@ -68,6 +70,7 @@ async def running(house: House) -> AsyncIterator[Running]:
             ),
             drain=server.drain,
             demo=_demo(keyring, providers, public_url) if settings.demo else (),
+            hint=_demo_hint(house.state_dir, public_url) if settings.demo else "",
         )
 
 
@@ -165,6 +168,16 @@ def _ice_servers(house: House) -> Callable[[str, int], IceServers]:
         return IceServers(tuple(servers), expires_at - time)
 
     return made
+
+
+def _demo_hint(state_dir: Path, public_url: str) -> str:
+    """How to sign in a second time: a demo's state directory is nobody's default."""
+    # As it was started: `make run` puts no `konsil` into the shell's path.
+    started = Path(sys.argv[0])
+    program = [str(started)] if started.name == "konsil" else [sys.executable, "-m", "konsil"]
+    where = ["--state-dir", str(state_dir), "--public-url", public_url]
+    command = shlex.join([*program, "provider", "link", invite.DEMO_PROVIDER, *where])
+    return f"The provider link signs in once. Another one: {command}"
 
 
 def _demo(keyring: KeyRing, providers: Providers, public_url: str) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import signal
 import socket
 import ssl
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 import redis
@@ -26,7 +28,7 @@ from konsil import serve
 from konsil.house import Running
 from konsil.process import FILES
 from tests.integration.conftest import RedisServer, until
-from tests.integration.served import DEFAULTS, Served, konsil, private_files
+from tests.integration.served import DEFAULTS, Served, environment, konsil, private_files
 from waiting_room import links
 
 CANARY = "canary-90210"
@@ -52,6 +54,30 @@ async def refusal(*arguments: str, **settings: object) -> tuple[int, str]:
 
 
 # Starting
+
+
+async def test_the_demo_says_how_to_sign_in_a_second_time() -> None:
+    async with Served("--demo") as server:
+        assert server.process.stdout is not None
+        hint = (await server.process.stdout.readline()).decode()
+        _, _, command = hint.partition("Another one: ")
+        made = await asyncio.create_subprocess_exec(
+            *shlex.split(command), env=environment(), stdout=asyncio.subprocess.PIPE
+        )
+        printed, _ = await made.communicate()
+        seen = set()
+        async with aiohttp.ClientSession() as session:
+            for url in (server.links["Provider link"], printed.decode().strip()):
+                part = links.parse(url)
+                assert part is not None
+                for status in (200, 409):
+                    async with session.post(
+                        f"{server.url}/api/v1/sign-in",
+                        headers={"Authorization": f"Bearer {part.token}"},
+                    ) as answer:
+                        assert answer.status == status
+                        seen.add((await answer.json()).get("code", "in"))
+        assert seen == {"in", "already_used"}
 
 
 async def test_the_demo_prints_three_links_that_open_now() -> None:
