@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from konsil import sfu_wire
+from konsil.sfu_voice import Voice
 from konsil.sfu_wire import (
     ANNOUNCE_S,
     ANNOUNCEMENT_TTL_MS,
@@ -39,15 +40,10 @@ ROOMS_MAX: Final = 4096
 WATCHERS_MAX: Final = 64
 """Signaling nodes told of one room; the one that asked first is forgotten."""
 
-UNSENT_MAX: Final = 4096
-"""Answers and events that Redis has not yet taken; one more is lost."""
-
 HANDOVER_S: Final = 3.0
 """At the end of a drain: time for the pages to go on elsewhere before everything here ends."""
 
-_BATCH: Final = 64
 _REDIS_S: Final = 2.0
-_PAUSE_S: Final = 0.2
 _LOOK_S: Final = 0.1
 
 Asked = Callable[[control.Request], Awaitable[control.Result]]
@@ -147,11 +143,10 @@ class _Life:
         self._node = node
         self._places = places
         self._rooms: OrderedDict[str, _Known] = OrderedDict()
-        self._unsent: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(UNSENT_MAX)
+        self._voice = Voice(redis, self._forget, self._tell_again)
         self._load: control.NodeLoad | None = None
         self._heard_at = asyncio.get_running_loop().time()
         self._over = asyncio.Event()
-        self._lost = False
         self._left = False
         self._answering: set[asyncio.Task[None]] = set()
 
@@ -159,7 +154,7 @@ class _Life:
         """Until the process ends."""
         ear = Ear(self._redis, (self._keyspace.sfu_questions(self._node),), self._take)
         jobs = [
-            asyncio.create_task(job) for job in (ear.run(), self._announce_all(), self._speak())
+            asyncio.create_task(job) for job in (ear.run(), self._announce_all(), self._voice.run())
         ]
         try:
             await self._over.wait()
@@ -243,7 +238,7 @@ class _Life:
 
     def _reply(self, question: Question, body: control.Result | News) -> None:
         text = sfu_wire.encode(Reply(question.serial, body))
-        self._send(self._keyspace.sfu_answers(question.reply_to), text)
+        self._voice.say(self._keyspace.sfu_answers(question.reply_to), text)
 
     # --- events ---
 
@@ -272,42 +267,17 @@ class _Life:
             known.speakers = event
         text = sfu_wire.encode(Told(event))
         for watcher in known.watchers:
-            self._send(self._keyspace.sfu_answers(watcher), text)
+            self._voice.say(self._keyspace.sfu_answers(watcher), text)
 
     def _tell_each(self, events: list[control.Sources]) -> None:
         for event in events:
             self._tell(event)
 
-    def _send(self, channel: str, text: bytes) -> None:
-        try:
-            self._unsent.put_nowait((channel, text))
-        except asyncio.QueueFull:
-            self._lost = True
-
-    async def _speak(self) -> None:
-        """Publish in the order of telling. What is lost with Redis is told anew, as it is then."""
-        while True:
-            batch = [await self._unsent.get()]
-            while len(batch) < _BATCH and not self._unsent.empty():
-                batch.append(self._unsent.get_nowait())
-            try:
-                async with asyncio.timeout(_REDIS_S):
-                    pipeline = self._redis.pipeline(transaction=False)
-                    for channel, text in batch:
-                        pipeline.publish(channel, text)
-                    heard = await pipeline.execute()
-            except (RedisError, OSError):
-                self._lost = True
-                await asyncio.sleep(_PAUSE_S)
-                continue
-            for (channel, _), ears in zip(batch, heard, strict=True):
-                if not ears:
-                    self._forget(channel)
-            if self._lost:
-                self._lost = False
-                for known in list(self._rooms.values()):
-                    if known.sources is not None:
-                        self._tell(known.sources)
+    def _tell_again(self) -> None:
+        """What was lost with Redis is told anew, as it is by now."""
+        for known in list(self._rooms.values()):
+            if known.sources is not None:
+                self._tell(known.sources)
 
     def _forget(self, channel: str) -> None:
         """Nobody listens there: a signaling node that is gone, or that will ask again."""

@@ -14,7 +14,7 @@ from konsil import audit
 from konsil.sfu_access import SfuAccess
 from konsil.sfu_wire import ANNOUNCEMENT_TTL_MS
 from sfu import control
-from signaling.forwarders import Answered, ForwarderGoneError, Heard, Speakers, Way
+from signaling.forwarders import Answered, ForwarderGoneError, Heard, Sources, Speakers, Way
 from signaling.group_messages import Track
 from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.forwarder import StandIn, access, knows
@@ -119,9 +119,7 @@ async def test_what_was_told_while_redis_was_away_is_told_again(redis_server: Re
         await forwarder.handle(control.Offer(forwarder.asked[0].room, "b" * 22, 1, "v=0", []))  # type: ignore[union-attr]
 
         def all_known() -> bool:
-            told = [
-                one for one in heard if not isinstance(one, Speakers) and hasattr(one, "sources")
-            ]
+            told = [one for one in heard if isinstance(one, Sources)]
             return bool(told) and {s.participant for s in told[-1].sources} == {ANNA, "b" * 22}
 
         async def watched() -> bool:
@@ -157,4 +155,29 @@ async def test_what_others_send_there_does_no_harm(redis_server: RedisServer) ->
                     assert admin.publish(channel, junk) == 1
         await offer(made)
         assert all(event.way == WAY for event in heard)
+    await forwarder.stop()
+
+
+async def test_what_was_told_to_a_stopped_redis_comes_without_being_asked_for(
+    redis_server: RedisServer,
+) -> None:
+    forwarder = StandIn(redis_server.url, "f")
+    await forwarder.start()
+    async with asking(redis_server.url) as (made, heard):
+        await knows(made, 1)
+        await offer(made)
+        redis_server.stop()
+        try:
+            room = forwarder.asked[0].room  # type: ignore[union-attr]
+            await forwarder.handle(control.Offer(room, "b" * 22, 1, "v=0", []))
+            await asyncio.sleep(5)  # until both have given that connection up
+            heard.clear()
+        finally:
+            redis_server.cont()
+
+        def told() -> bool:
+            lists = [event.sources for event in heard if isinstance(event, Sources)]
+            return any({one.participant for one in seen} == {ANNA, "b" * 22} for seen in lists)
+
+        await until(told)
     await forwarder.stop()
