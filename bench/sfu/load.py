@@ -127,6 +127,7 @@ class Load:
     def run(self, rate: int, seconds: float) -> Measured:
         """Send `rate` packets per second and source; the first second is for getting into step."""
         self._pump(rate, 1.0)
+        self._drain()
         self._delays.clear()
         before = self._received()
         cpu = self.server.process.cpu_seconds()
