@@ -75,5 +75,7 @@ class PublicKeys:
     def _write(self, path: Path, text: str) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
-        draft.write_text(text + "\n", "ascii")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text + "\n")
         draft.replace(path)
