@@ -15,7 +15,7 @@ SCREEN = "screen"
 
 _SMALL = (320, 180)
 _LARGE = (1280, 720)
-_CALM, _LONGEST_CALM = 3.0, 24.0  # seconds after a step down in which nobody is raised
+_CALM, _LONGEST_CALM = 3.0, 12.0  # seconds after a step down in which nobody is raised
 _HASTY = 5.0  # a step up that held no longer was none: the next one waits twice as long
 
 

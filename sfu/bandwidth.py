@@ -19,7 +19,7 @@ MINIMUM = 50_000
 """The estimate never falls below it: it is about what sound and its overhead need."""
 
 _WINDOW = 0.5  # seconds over which the rate that arrives is measured
-_MOMENT = 0.2
+_BIN, _BINS = 0.05, 10
 _MAX_ACKED = 4096  # packets in that window; the oldest go first
 _SENT = SENT_RING - 1
 _DECREASE = 0.85
@@ -93,18 +93,19 @@ class Bandwidth:
         span = max(self._acked[-1][0] - self._acked[0][0], 0.1)
         return (self._acked_octets - self._acked[0][1]) * 8 / span
 
-    def _recent(self) -> float:
-        """Bits per second that arrived in the last moment: while a queue grows, what the way
-        carries. The longer window would still hold what was before."""
-        newest = self._acked[-1][0] if self._acked else 0.0
-        octets = 0
-        first = newest
-        for arrived, size in reversed(self._acked):
-            if newest - arrived > _MOMENT:
-                break
-            octets += size
-            first = min(first, arrived)
-        return octets * 8 / max(newest - first, _MOMENT / 2)
+    def _carried(self) -> float:
+        """The most that arrived within 200 ms of the window, in bits per second.
+
+        While a queue grows the way is full, and this is what it carries. The mean would not be:
+        what is sent comes in bursts, and little of it may have been sent.
+        """
+        if not self._acked:
+            return 0.0
+        newest = self._acked[-1][0]
+        bins = [0] * _BINS
+        for arrived, size in self._acked:
+            bins[min(int((newest - arrived) / _BIN), _BINS - 1)] += size
+        return max(sum(bins[at : at + 4]) for at in range(_BINS - 3)) * 8 / (4 * _BIN)
 
     def feedback(
         self, received: Received, downlink: Downlink, now: float, *, burst: bool = False
@@ -164,8 +165,10 @@ class Bandwidth:
             # Once per response time: what was sent before the decrease still tells of overuse.
             if now - self.overused_at > self.round_trip + 0.1:
                 self.overused_at = now
-                self._ceiling = self._recent()
-                self._delay_based = min(self._delay_based, _DECREASE * self._ceiling)
+                self._ceiling = self._carried()
+                # Halved at most: one moment of disorder is not to end all video.
+                lowered = max(_DECREASE * self._ceiling, self._delay_based / 2)
+                self._delay_based = min(self._delay_based, lowered)
             self._last_increase = now
         elif usage is Usage.NORMAL and passed > 0:
             if self._ceiling and self._delay_based > self._ceiling * 0.8:

@@ -37,8 +37,8 @@ class DelayGradient:
 
     __slots__ = (
         "_arrival", "_delay", "_deltas", "_first_send", "_group_arrival", "_group_send",
-        "_last_update", "_origin", "_over_since", "_points", "_previous", "_smoothed",
-        "_threshold", "_trend", "overused", "usage",
+        "_last_update", "_origin", "_over_groups", "_over_since", "_points", "_previous",
+        "_smoothed", "_threshold", "_trend", "overused", "usage",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,6 +62,7 @@ class DelayGradient:
         self._deltas = 0
         self._trend = 0.0
         self._over_since = -1.0
+        self._over_groups = 0
         self.usage = Usage.NORMAL
 
     def packet(self, sent: float, arrived: float) -> None:
@@ -113,7 +114,10 @@ class DelayGradient:
         if modified > self._threshold:
             if self._over_since < 0:
                 self._over_since = arrived - send_delta / 2
-            if arrived - self._over_since > _OVERUSE_TIME and trend >= self._trend:
+                self._over_groups = 0
+            self._over_groups += 1
+            long = self._over_groups > 1 and arrived - self._over_since > _OVERUSE_TIME
+            if long and trend >= self._trend:
                 self.usage = Usage.OVERUSE
                 self.overused = True
         else:
