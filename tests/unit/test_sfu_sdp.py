@@ -296,10 +296,10 @@ def test_too_many_sections_are_refused_at_the_first_that_is_too_many() -> None:
 @pytest.mark.parametrize("filler", ["a=x\r\n", "a" * 100])
 def test_a_mebibyte_is_refused_before_it_is_read(filler: str) -> None:
     text = BASE + filler * (2**20 // len(filler))
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BadDescriptionError) as refused:
         parse_offer(text)
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.1
     last = text.count("\n", 0, MAX_CHARACTERS) + 1
     assert refused.value.field == f"line {last}"
 
