@@ -118,7 +118,9 @@ export class Group extends Emitter {
         if (generation === this.#present?.generation) this.emit("speakers", speaking);
       }),
       channel.on("gone", ({ generation }) => {
-        if (generation === this.#present?.generation) this.#later();
+        if (generation !== this.#present?.generation) return;
+        if (this.#room?.media.mode === "sfu") this.#later();
+        else this.#end();
       }),
       () => this.#keys.close(),
       peers.on("lost", (id) => this.#moves.anew(id)),
@@ -345,6 +347,7 @@ export class Group extends Emitter {
     this.#present = null;
     this.#sources = [];
     this.emit("speakers", []);
+    this.unshare();
     for (const way of [...this.#connections.keys()]) this.#drop(way);
   }
 

@@ -90,6 +90,8 @@ export class Peers extends Emitter {
   #direct = true;
   /** @type {Map<string, PeerState>} */
   #states = new Map();
+  /** Since the last connection. @type {Map<string, number>} */
+  #failures = new Map();
   /** Of frames, that have come before anybody asked. @type {Map<string, FrameKey[]>} */
   #keys = new Map();
   #keysTaken = false;
@@ -177,6 +179,7 @@ export class Peers extends Emitter {
       if (present.has(id)) continue;
       this.#parties.delete(id);
       this.#states.delete(id);
+      this.#failures.delete(id);
       this.#keys.delete(id);
       party.close();
       this.emit("connection", { participant: id, state: "closed" });
@@ -302,6 +305,8 @@ export class Peers extends Emitter {
     party.on("state", (state) => {
       this.#states.set(id, state);
       this.emit("connection", { participant: id, state });
+      // What was connected once may have lost its network for a while: one failure more.
+      if (state === "connected") this.#failures.set(id, -1);
       if (state === "connected") this.mediaFlows();
       if (state === "failed") this.#failed(id);
     });
@@ -351,7 +356,9 @@ export class Peers extends Emitter {
    */
   #failed(participant) {
     const party = this.#parties.get(participant);
-    if (!this.#direct || !party?.connected || !this.#options.groups) return;
+    const failures = (this.#failures.get(participant) ?? 0) + 1;
+    this.#failures.set(participant, failures);
+    if (failures < 1 || !this.#direct || !party?.connected || !this.#options.groups) return;
     // Refused where there is no forwarder, or another topology: the connection goes on trying by itself.
     this.#options.channel.command("p2p_failed", { participant }).catch(() => {});
   }

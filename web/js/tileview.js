@@ -159,7 +159,7 @@ export function createTile(id, { streams, retry, compared, differ, pin }) {
         "span",
         {
           class: "mark",
-          "data-testid": "tile-quality",
+          "data-testid": "quality",
           "data-quality": ([remote]) => remote.quality,
           hidden: ([remote]) => remote.quality === "good" || healthOf(remote) !== "fine",
           title: ([remote]) => t(remote.quality === "bad" ? "tile.bad" : "tile.weak"),
