@@ -230,6 +230,9 @@ class Settings:
         kinds.choice("auto", "p2p", "sfu"), "force calls onto p2p or sfu; auto chooses", "auto"
     )
 
+    hide_place: bool = _setting(
+        kinds.SWITCH, "do not tell those who wait their place in line", False
+    )
     drain_seconds: int = _setting(
         kinds.whole(0, 600), "seconds a stopping server gives its sockets to move away", 10
     )

@@ -101,6 +101,7 @@ def _server(
                 ice_transport_policy=cast(Literal["all", "relay"], settings.ice_transport_policy),
                 media_topology=topology(settings),
                 forwarders=forwarders,
+                tells_place=not settings.hide_place,
                 trusted_proxies=settings.trusted_proxies,
                 # The rest is for Redis, the relay, and whoever has to be told that it is full.
                 max_connections=min(MAX_CONNECTIONS, house.files * 3 // 4),

@@ -54,6 +54,8 @@ class Deps:
     """Names what else is not ready to serve ("relay"), nothing when all is well."""
     ice_transport_policy: Literal["all", "relay"] = "all"
     media_topology: Literal["auto", "p2p", "sfu"] = "auto"
+    tells_place: bool = True
+    """Whether those who wait are told their place in line."""
     trusted_proxies: tuple[Network, ...] = ()
     forwarders: Forwarders = field(default_factory=NoForwarders)
     reload_pages: bool = False

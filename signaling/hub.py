@@ -51,7 +51,7 @@ class Hub:
         self._tasks = Tasks()
         spawn = self._tasks.spawn
         store = deps.store
-        self.rooms = Rooms(deps.clock, store.node)
+        self.rooms = Rooms(deps.clock, store.node, tells_place=deps.tells_place)
         self._link = NodeLink(store, deps.clock, spawn)
         self._courier = Courier(
             store=store,

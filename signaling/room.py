@@ -147,6 +147,7 @@ class Room:
     """One room on this node."""
 
     __slots__ = (
+        "_tells_place",
         "ended",
         "failed_at",
         "former",
@@ -160,8 +161,9 @@ class Room:
         "warned",
     )
 
-    def __init__(self, room: str) -> None:
+    def __init__(self, room: str, *, tells_place: bool = True) -> None:
         self.id = room
+        self._tells_place = tells_place
         self.session: Session | None = None
         self.inside: frozenset[str] = frozenset()
         """Who may exchange signals, by the last known session."""
@@ -219,7 +221,7 @@ class Room:
 
     def view(self, member: Member) -> RoomView | None:
         """What `member` may see now; remembered as seen."""
-        view = None if self.session is None else view_for(self.session, member.id)
+        view = None if self.session is None else self._view(self.session, member)
         if view is not None:
             member.view_hash = _hash(view)
         return view
@@ -228,13 +230,16 @@ class Room:
         """Send `member` the view if it differs from the last one in more than its version."""
         if not member.connected or self.session is None:
             return
-        view = view_for(self.session, member.id)
+        view = self._view(self.session, member)
         if view is None:
             return
         seen = _hash(view)
         if seen != member.view_hash and member.socket is not None:
             member.view_hash = seen
             member.socket.send(room_message(view))
+
+    def _view(self, session: Session, member: Member) -> RoomView | None:
+        return view_for(session, member.id, tells_place=self._tells_place)
 
 
 _BYE: Final = {

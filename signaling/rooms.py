@@ -20,7 +20,8 @@ class Rooms:
     """Bounded by what is connected: a room lives as long as it has members, and the session's own
     bounds (105 people) hold for each."""
 
-    def __init__(self, clock: Clock, node: str) -> None:
+    def __init__(self, clock: Clock, node: str, *, tells_place: bool = True) -> None:
+        self._tells_place = tells_place
         self._clock = clock
         self._node = node
         self._rooms: dict[str, Room] = {}
@@ -53,7 +54,7 @@ class Rooms:
         """A room, made if it is not held here; it is not forgotten while it is in use."""
         found = self._rooms.get(room)
         if found is None:
-            found = self._rooms[room] = Room(room)
+            found = self._rooms[room] = Room(room, tells_place=self._tells_place)
         found.users += 1
         try:
             yield found

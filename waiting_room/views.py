@@ -33,7 +33,7 @@ class RoomView:
     you: Status
     host_present: bool
     locked: bool
-    place: int | None  # 1-based; None when not waiting
+    place: int | None  # 1-based; None when not waiting, or not to be told
     participants: tuple[ParticipantView, ...]  # the others, in the order of the line
     media: MediaView
 
@@ -42,7 +42,7 @@ class RoomView:
 _NO_MEDIA: Final = MediaView(MediaMode.P2P, 0)
 
 
-def view_for(session: Session, participant: str) -> RoomView | None:
+def view_for(session: Session, participant: str, *, tells_place: bool = True) -> RoomView | None:
     """The view of `participant`; None when the session does not know them.
 
     A host sees all others, also those who left or were sent away; who is admitted or in call sees
@@ -56,7 +56,7 @@ def view_for(session: Session, participant: str) -> RoomView | None:
         you=you.status,
         host_present=session.host_present,
         locked=session.locked,
-        place=_place(session, you),
+        place=_place(session, you) if tells_place else None,
         participants=tuple(
             _view(p) for p in session.participants if p.id != you.id and _sees(you, p)
         ),

@@ -20,7 +20,8 @@ import { estimateOf } from "./told.js";
  */
 export function waitingWords(state) {
   if (state.room === null) return t("waiting.entering");
-  const place = state.room.place ?? 1;
+  const { place } = state.room;
+  if (place === null) return t("waiting.placeless");
   return place <= 1 ? t("waiting.next") : t("waiting.place", { count: place - 1, place });
 }
 

@@ -87,3 +87,12 @@ async def test_words_reach_no_log(
     await host.next(lambda m: m["type"] == "error" and m["field"] == "minutes")
     ours = [record for record in caplog.records if not record.name.startswith("websockets")]
     assert not [record for record in ours if "canary" in f"{record.getMessage()}{record.__dict__}"]
+
+
+async def test_the_place_in_line_need_not_be_told(start: StartNode, page: NewPage) -> None:
+    node = await start(tells_place=False)
+    first, second = page(CLIENT), page(CLIENT)
+    welcome = await first.open(node)
+    assert welcome["room"]["place"] is None
+    assert welcome["room"]["you"] == "waiting"
+    assert (await second.open(node))["room"]["place"] is None
