@@ -13,6 +13,7 @@ from collections import deque
 
 from sfu.delay_gradient import DelayGradient, Usage
 from sfu.downlink import SENT_RING, Downlink
+from sfu.standing_queue import StandingQueue
 from sfu.twcc import Received
 
 MINIMUM = 50_000
@@ -40,27 +41,10 @@ class Bandwidth:
     """
 
     __slots__ = (
-        "_acked",
-        "_acked_octets",
-        "_arrival",
-        "_ceiling",
-        "_delay_based",
-        "_gradient",
-        "_last_feedback",
-        "_last_increase",
-        "_last_loss_change",
-        "_loss_based",
-        "_loss_since",
-        "_lost",
-        "_maximum",
-        "_next",
-        "_remb",
-        "_remb_at",
-        "_sent",
-        "feedback_seen",
-        "overused_at",
-        "round_trip",
-        "target",
+        "_acked", "_acked_octets", "_arrival", "_ceiling", "_delay_based", "_gradient",
+        "_last_feedback", "_last_increase", "_last_loss_change", "_loss_based", "_loss_since",
+        "_lost", "_maximum", "_next", "_queue", "_remb", "_remb_at", "_sent", "feedback_seen",
+        "overused_at", "round_trip", "target",
     )  # fmt: skip
 
     def __init__(self, start: int, maximum: int, now: float) -> None:
@@ -69,6 +53,7 @@ class Bandwidth:
         self._delay_based = float(self.target)
         self._loss_based = float(self.target)
         self._gradient = DelayGradient()
+        self._queue = StandingQueue()
         self._acked: deque[tuple[float, int]] = deque()
         self._acked_octets = 0
         self._arrival = 0.0
@@ -119,7 +104,8 @@ class Bandwidth:
         gradient, acked = self._gradient, self._acked
         gradient.overused = False
         note, times, sizes = gradient.packet, downlink.times, downlink.sizes
-        octets = 0
+        octets, came = 0, None
+        slot = 0
         for number, arrived in received:
             back = (newest - number) & 0xFFFF
             if back >= SENT_RING:
@@ -135,13 +121,15 @@ class Bandwidth:
                 self._lost += 1
                 continue
             slot = extended & _SENT
-            size = sizes[slot]
+            size, came = sizes[slot], arrived
             octets += size
             acked.append((arrived, size))
             note(times[slot], arrived)
         self._next = following
         self._acked_octets += octets
         self._forget()
+        if came is not None:
+            self._queue.packet(times[slot], came, now)
         usage = Usage.OVERUSE if gradient.overused else gradient.usage
         if not (burst and usage is Usage.OVERUSE):
             self._adjust(usage, now)
@@ -241,4 +229,9 @@ class Bandwidth:
         target = min(self._delay_based, self._loss_based)
         if self._remb and now - self._remb_at < _REMB_VALID:
             target = min(target, self._remb)
-        self.target = max(MINIMUM, int(target))
+        self.target = MINIMUM if self._queue.draining else max(MINIMUM, int(target))
+
+    @property
+    def draining(self) -> bool:
+        """Whether a long queue on the way is being waited out."""
+        return self._queue.draining

@@ -225,7 +225,7 @@ class Room:
         wanted = allot(participant, self._bounds, self._loudness.recency, now)
         bandwidth = participant.bandwidth
         participant.repeat_budget.set_bitrate(bandwidth.target)
-        if bandwidth.feedback_seen:
+        if bandwidth.feedback_seen and not bandwidth.draining:
             participant.probe.consider(
                 bandwidth.target,
                 min(wanted, self._bounds.max_bitrate_down),

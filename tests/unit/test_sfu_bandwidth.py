@@ -10,6 +10,7 @@ from sfu.delay_gradient import DelayGradient, Usage
 from sfu.downlink import Downlink
 from sfu.interfaces import Kind, ReceiveTrack, Tile
 from sfu.probing import Probe
+from sfu.standing_queue import StandingQueue
 from tests.unit.sfu_link import Camera, Link, Simulation, Viewer
 from tests.unit.sfu_world import CAMERA, MICROPHONE, picture, read
 
@@ -37,6 +38,28 @@ def test_the_gradient_survives_pauses_and_disorder() -> None:
     for at in range(100):
         gradient.packet(101 + at * 0.01, 2 + at * 0.01)
     assert gradient.usage is Usage.NORMAL
+
+
+def test_a_standing_queue_is_drained_and_a_new_way_is_not() -> None:
+    queue = StandingQueue()
+
+    def pass_through(delay: float, seconds: float, start: float) -> list[bool]:
+        told = []
+        for at in range(int(seconds * 20)):
+            now = start + at * 0.05
+            queue.packet(now - delay, now + 1000.0, now)
+            told.append(queue.draining)
+        return told
+
+    assert not any(pass_through(0.05, 30, 0))
+    assert not any(pass_through(0.8, 0.2, 30)), "busy for a moment"
+    assert not any(pass_through(0.05, 1, 30.2))
+    assert pass_through(0.8, 1, 31.2)[-1]
+    assert pass_through(0.3, 1, 32.2)[-1], "not short yet"
+    assert not pass_through(0.1, 1, 33.2)[-1]
+    told = pass_through(2.0, 20, 34.2)
+    assert any(told)
+    assert not any(told[120:]), "it is the way's own delay"
 
 
 def test_remb_and_reports_alone() -> None:
