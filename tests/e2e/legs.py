@@ -79,7 +79,8 @@ class Legs:
         """Lose so many of a hundred datagrams on the bad leg, each way."""
         rules = "table ip leg\ndelete table ip leg\n"
         if percent:
-            drop = f"meta l4proto udp numgen random mod 100 < {percent} drop"
+            chance = f"numgen random mod 100 < {percent}" if percent < 100 else ""
+            drop = f"meta l4proto udp {chance} drop"
             rules += (
                 "table ip leg {\n"
                 f"  chain into {{ type filter hook input priority filter; {drop}\n  }}\n"

@@ -45,12 +45,20 @@ window.answer = (sdp) => pc.setRemoteDescription({ type: "answer", sdp });
 
 window.numbers = async () => {
   const found = { state: pc.connectionState, sent: 0, layers: {} };
-  for (const one of (await pc.getStats()).values()) {
+  const report = await pc.getStats();
+  for (const one of report.values()) {
     if (one.type === "outbound-rtp" && one.kind === "video") {
-      found.layers[one.rid] = { frames: one.framesEncoded, active: one.active, quality: one.qualityLimitationReason, target: one.targetBitrate };
+      found.layers[one.rid] = {
+        frames: one.framesEncoded,
+        target: one.targetBitrate,
+        limited: one.qualityLimitationReason,
+      };
       found.sent = Math.max(found.sent, one.framesEncoded ?? 0);
     }
-    if (one.type === "candidate-pair" && one.nominated) found.available = one.availableOutgoingBitrate;
+    if (one.type === "candidate-pair" && one.nominated) {
+      found.available = one.availableOutgoingBitrate;
+      found.protocol = report.get(one.remoteCandidateId)?.protocol;
+    }
     if (one.type === "inbound-rtp" && one.kind === "video") {
       found.frames = one.framesDecoded;
       found.received = one.framesReceived;

@@ -73,9 +73,7 @@ class LoneSfu:
 
 async def run(hosts: tuple[str, ...], late: tuple[str, float] | None) -> None:
     shown = (*hosts, late[0]) if late is not None else hosts
-    node = SfuNode(
-        NodeConfig(hosts, PORT, shown, tcp=False), SystemClock(), os.urandom, lambda event: None
-    )
+    node = SfuNode(NodeConfig(hosts, PORT, shown), SystemClock(), os.urandom, lambda event: None)
     await node.start()
     if late is not None:
         await LateProxy((late[0], PORT), (hosts[0], PORT), late[1]).start()

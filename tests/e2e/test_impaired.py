@@ -228,6 +228,22 @@ async def test_a_narrow_leg_falls_to_a_lower_layer_and_climbs_back(
     assert _untouched(before, await trio.near.numbers())
 
 
+async def test_where_no_udp_gets_through_media_comes_over_tcp(trio_at: Any, network: Legs) -> None:
+    network.lose(100)
+    trio = await trio_at()
+    await trio.settle(540)
+    before = await trio.far.numbers()
+    assert before["protocol"] == "tcp"
+
+    async def flows() -> bool:
+        after = await trio.far.numbers()
+        return bool(
+            after["frames"] >= before["frames"] + 30 and after["sound"] >= before["sound"] + 100
+        )
+
+    await until(flows, "pictures and sound come over TCP", seconds=30)
+
+
 def _untouched(before: Any, after: Any) -> bool:
     """Whether everything came at the first attempt."""
     return all(before[what] == after[what] for what in ("lost", "nacks"))
