@@ -276,3 +276,16 @@ async def test_help_is_there_for_everybody(stage: Stage, konsil: KonsilServer) -
     visitor.page = page
     await _fits(visitor, "help")
     assert await visitor.context.cookies() == []
+
+
+async def test_a_used_link_of_somebody_else_does_not_open_ones_own_desk(
+    stage: Stage, konsil: KonsilServer
+) -> None:
+    colleague = (await konsil.command("provider", "add", "Dr. Colleague")).strip()
+    elsewhere = await stage.person(Person)
+    await elsewhere.page.goto(colleague)
+    await elsewhere.shows("new-consultation")
+    provider = await at_desk(stage, konsil)
+    await provider.page.goto("about:blank")
+    await provider.page.goto(colleague)
+    await provider.told("error-message", "already_used")

@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { createTranslate } from "../../web/js/i18n.js";
 import { clientCalendar, hostCalendar, mailLink, smsLink, smsText } from "../../web/js/invitation.js";
+import { subjectOf } from "../../web/js/link.js";
 import { OWN_MOST, parseOwn, pruned } from "../../web/js/ownlist.js";
 
 const WEB = new URL("../../web/", import.meta.url);
@@ -84,4 +85,12 @@ test("the list: what is over goes, what is not ours is not taken", () => {
   }
   const evil = { ...PLANNED, hostLink: "javascript:alert(1)" };
   assert.deepEqual(parseOwn(JSON.stringify([evil])), []);
+});
+
+test("whose sign-in link it is", () => {
+  const token = (claims) => `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.AAAA`;
+  assert.equal(subjectOf(token({ sub: "provider-id1", room: "" })), "provider-id1");
+  for (const bad of ["", "a.b", token({}), token({ sub: 1 }), token(null), "x.!.y"]) {
+    assert.equal(subjectOf(bad), null, bad);
+  }
 });

@@ -50,11 +50,25 @@ export function parseFragment(fragment) {
  * @returns {string | null} null where it is no token
  */
 export function roomOf(token) {
+  return claimOf(token, "room");
+}
+
+/**
+ * The provider a token is of, by id.
+ * @param {string} token
+ * @returns {string | null}
+ */
+export function subjectOf(token) {
+  return claimOf(token, "sub");
+}
+
+/** @param {string} token @param {string} name @returns {string | null} */
+function claimOf(token, name) {
   const payload = TOKEN.exec(token)?.[1];
   if (payload === undefined) return null;
   try {
     const claims = JSON.parse(fromUtf8(fromBase64url(payload) ?? new Uint8Array()));
-    return typeof claims?.room === "string" ? claims.room : null;
+    return typeof claims?.[name] === "string" ? claims[name] : null;
   } catch {
     return null;
   }

@@ -11,7 +11,7 @@ import { takeFragment } from "./fragment.js";
 import { createInvitation } from "./invitationview.js";
 import { callAttention, play, readySound } from "./knock.js";
 import { t } from "./language.js";
-import { makeLink, parseFragment } from "./link.js";
+import { makeLink, parseFragment, subjectOf } from "./link.js";
 import { createDeskHome } from "./officeview.js";
 import { OwnList } from "./ownlist.js";
 import { startPage } from "./page.js";
@@ -55,7 +55,9 @@ async function enter(token) {
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== "already_used") throw error;
     // The same link opened again where it has signed in already: no reason to send anybody away.
-    return askDesk();
+    const desk = await askDesk();
+    if (desk.provider?.id !== subjectOf(token)) throw error;
+    return desk;
   }
 }
 
