@@ -26,6 +26,7 @@ from tests.e2e.relay_server import SECRET, RelayServer
 from tests.e2e.stage import Stage, StartKonsil, in_session
 from tests.e2e.writing import is_through, open_chat, reads, saved, says
 
+pytestmark = pytest.mark.timeout(150)
 MIB = 1024 * 1024
 SOAK = os.environ.get("KONSIL_SOAK") == "1"
 PHONE = {"width": 360, "height": 740}
