@@ -1,4 +1,4 @@
-"""The command line: `konsil serve | provider | invite | rotate-… | doctor | verify-receipt |
+"""The command line: `konsil serve | provider | invite | rotate-… | doctor | verify-receipt | bots |
 privacy-audit`."""
 
 import argparse
@@ -123,6 +123,24 @@ def parser() -> argparse.ArgumentParser:
         help="a key of another server, by the id it gives under /api/v1/receipt-keys",
     )
     receipt.set_defaults(run=_verify_receipt)
+
+    bots = _command(
+        commands,
+        "bots",
+        "let pairs of bots have calls with a running server, and print as JSON what pictures and "
+        "sound were like; needs the server's state directory. Exit code 0: every pair has had its "
+        "call, 1: not",
+        settings.LINKS,
+    )
+    for flag, kind, default, text in (
+        ("--pairs", int, 1, "how many, 1 to 200"),
+        ("--seconds", float, 10.0, "of each call, 1 to 3600"),
+        ("--fps", int, 15, "pictures a second, 5 to 30"),
+    ):
+        bots.add_argument(flag, type=kind, default=default, help=f"{text} (default: {default})")
+    bots.add_argument("--path", choices=("direct", "relay", "sfu"), default="direct")
+    bots.add_argument("--relay-url", default="", help="a TURN URL in place of the server's own")
+    bots.set_defaults(run=_bots)
 
     audit = _command(
         commands,
@@ -278,6 +296,30 @@ def _verify_receipt(options: argparse.Namespace, loaded: Settings) -> int:
     from konsil import verify_receipt  # noqa: PLC0415
 
     return verify_receipt.run(options.file, state_dir(loaded), options.trust)
+
+
+def _bots(options: argparse.Namespace, loaded: Settings) -> int:
+    for name, least, most in (("pairs", 1, 200), ("seconds", 1, 3600), ("fps", 5, 30)):
+        if not least <= getattr(options, name) <= most:
+            raise SettingsError(f"--{name} must be from {least} to {most}")
+    try:
+        from loadtest.bots import run as bots  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(
+            f"{error.name} is missing; the bots need pip install 'konsil[loadtest]'"
+        ) from None
+    plan = bots.Plan(
+        url=_public_url(loaded),
+        state_dir=state_dir(loaded),
+        pairs=options.pairs,
+        path=options.path,
+        seconds=options.seconds,
+        fps=options.fps,
+        relay_url=options.relay_url,
+    )
+    document = asyncio.run(bots.run(plan))
+    print(json.dumps(document, indent=2))
+    return 1 if document["summary"]["failed"] else 0
 
 
 def _audit(options: argparse.Namespace, loaded: Settings) -> int:

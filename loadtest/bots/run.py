@@ -1,0 +1,119 @@
+"""`konsil bots`: N pairs, each in a process of its own, and one document of their figures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from loadtest.appointments import Appointments
+from loadtest.bots.connection import Path
+from loadtest.bots.pair import FIRST_S, SET_UP_S, Order
+from loadtest.viewing import percentile
+
+PAIRS_MOST: Final = 200
+SECONDS_MOST: Final = 3600
+STARTS_AT_ONCE: Final = 4  # processes that import their libraries, which takes a core for a second
+STOP_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`relay_url`: a TURN URL in place of the server's own, with the server's credentials."""
+
+    url: str
+    state_dir: FilePath
+    pairs: int
+    path: Path
+    seconds: float
+    fps: int
+    relay_url: str = ""
+
+
+async def run(plan: Plan) -> dict[str, Any]:
+    """`{"plan", "pairs", "summary"}`. A pair that failed has `error` in place of its figures."""
+    appointments = Appointments(plan.state_dir, plan.url)
+    starting = asyncio.Semaphore(STARTS_AT_ONCE)
+    pairs = await asyncio.gather(
+        *(_pair(_order(plan, appointments), starting) for _ in range(plan.pairs))
+    )
+    told = asdict(plan) | {"state_dir": None}
+    return {"plan": told, "pairs": pairs, "summary": summary(pairs)}
+
+
+def _order(plan: Plan, appointments: Appointments) -> Order:
+    made = appointments.make()
+    return Order(
+        url=plan.url,
+        room=made.room,
+        host_token=made.host_token,
+        client_token=made.client_token,
+        secret=made.secret,
+        path=plan.path,
+        seconds=plan.seconds,
+        fps=plan.fps,
+        relay_url=plan.relay_url,
+    )
+
+
+async def _pair(order: Order, starting: asyncio.Semaphore) -> dict[str, Any]:
+    process, out = None, b""
+    try:
+        async with starting:
+            async with asyncio.timeout(SET_UP_S):
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "loadtest.bots.pair"),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                )
+                assert process.stdout is not None
+                # Its first line says that it has begun.
+                await process.stdout.readline()
+        async with asyncio.timeout(2 * SET_UP_S + FIRST_S + order.seconds + STOP_S):
+            # Tokens go by a pipe: arguments and environments can be read by others.
+            out, _ = await process.communicate(json.dumps(asdict(order)).encode())
+    except TimeoutError:
+        return {"error": "not finished in time"}
+    finally:
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+    try:
+        answer = json.loads(out)
+    except ValueError:
+        return {"error": f"the process ended with {process.returncode}"}
+    return dict(answer)
+
+
+def summary(pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Over all bots: of their medians the median, of their 95th percentiles the 95th."""
+    bots = [figures for pair in pairs for figures in pair.get("figures", ())]
+
+    def over(name: str, part: float) -> float | None:
+        return percentile([bot[name] for bot in bots if bot[name] is not None], part)
+
+    packets = sum(bot["packets"] for bot in bots)
+    lost = sum(bot["lost"] for bot in bots)
+    return {
+        "pairs": len(pairs),
+        "failed": sum("error" in pair for pair in pairs),
+        "first_frame_p50_ms": over("first_frame_ms", 0.5),
+        "first_frame_p95_ms": over("first_frame_ms", 0.95),
+        "delay_p05_ms": over("delay_p05_ms", 0.5),
+        "delay_p50_ms": over("delay_p50_ms", 0.5),
+        "delay_p95_ms": over("delay_p95_ms", 0.95),
+        "frames_per_second": over("frames_per_second", 0.5),
+        "missing_frames": sum(bot["missing_frames"] for bot in bots),
+        "unreadable_frames": sum(bot["unreadable_frames"] for bot in bots),
+        "freezes": sum(bot["freezes"] for bot in bots),
+        "frozen_ms": sum(bot["frozen_ms"] for bot in bots),
+        "packets": packets,
+        "lost": lost,
+        "loss": lost / packets if packets else None,
+        "kbit_per_s": over("kbit_per_s", 0.5),
+        "audible": over("audible", 0.05),
+    }

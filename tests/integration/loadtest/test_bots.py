@@ -1,0 +1,96 @@
+"""Media bots have real calls; what they measure is what was put in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.integration.loadtest.delaying import delaying
+from tests.integration.served import Served, konsil
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+ROLES = {
+    "ROLES": "signaling,turn,sfu",
+    "TURN_PORT": 0,
+    "SFU_PORT": 0,
+    "SFU_HOST": "127.0.0.1",
+}
+ADDED_MS = 80.0
+"""What the proxy adds; the bots must show it, give or take 5 ms."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    state_dir = tmp_path_factory.mktemp("state")
+    async with Served(STATE_DIR=state_dir, **ROLES) as running:
+        running.printed["state_dir"] = str(state_dir)
+        yield running
+
+
+async def bots(server: Served, *arguments: str) -> dict[str, Any]:
+    code, out, errors = await konsil(
+        *("bots", "--public-url", server.url, "--state-dir", server.printed["state_dir"]),
+        *arguments,
+    )
+    assert code == 0, out + errors
+    return dict(json.loads(out))
+
+
+@pytest.mark.parametrize("path", ["direct", "relay", "sfu"])
+async def test_a_pair_sees_and_hears_each_other(server: Served, path: str) -> None:
+    done = await bots(server, "--pairs", "1", "--path", path, "--seconds", "4")
+    (pair,) = done["pairs"]
+    assert [one["role"] for one in pair["figures"]] == ["host", "client"]
+    for one in pair["figures"]:
+        assert one["path"] == path
+        assert 0 < one["first_frame_ms"] < 15_000
+        assert one["frames"] > 20
+        assert one["unreadable_frames"] <= 1
+        assert 0 < one["delay_p50_ms"] <= one["delay_p95_ms"]
+        assert one["kbit_per_s"] > 50
+        assert one["audio_frames"] > 50
+        assert one["audible"] > 0.9
+    if path == "direct":
+        assert done["summary"]["lost"] == 0
+    assert done["summary"]["failed"] == 0
+    assert [row["second"] for row in pair["series"][0]] == sorted(
+        row["second"] for row in pair["series"][0]
+    )
+
+
+async def test_a_known_delay_is_measured(server: Served) -> None:
+    """One direction passes the proxy late, the other at once: the difference is what it adds. Both
+    at the same time, so that whatever else the machine does is in both."""
+    port = re.search(r"(?:port |:)(\d+)", server.printed["relay"])
+    assert port is not None, server.printed
+    async with delaying(("127.0.0.1", int(port[1])), ADDED_MS / 1000) as proxy:
+        done = await bots(
+            *(server, "--path", "relay", "--seconds", "8", "--fps", "20"),
+            *("--relay-url", f"turn:127.0.0.1:{proxy.port}?transport=udp"),
+        )
+    one, other = done["pairs"][0]["figures"]
+    # Of the twentieth that was fastest: what waits for a processor waits in both, but not evenly.
+    added = abs(one["delay_p05_ms"] - other["delay_p05_ms"])
+    assert added == pytest.approx(ADDED_MS, abs=5), (one, other)
+
+
+async def test_bots_without_a_server_say_so(tmp_path: Path) -> None:
+    code, out, _ = await konsil(
+        *("bots", "--public-url", "http://127.0.0.1:9", "--state-dir", str(tmp_path))
+    )
+    assert code == 1
+    assert json.loads(out)["summary"]["failed"] == 1
+
+
+@pytest.mark.parametrize("arguments", ["--pairs 0", "--seconds 99999", "--fps 1", "--path air"])
+async def test_what_is_out_of_bounds_is_refused(arguments: str) -> None:
+    code, _, errors = await konsil("bots", *arguments.split())
+    assert code == 2
+    assert arguments.split(maxsplit=1)[0] in errors

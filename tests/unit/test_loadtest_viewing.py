@@ -1,0 +1,88 @@
+"""Time codes that survive a codec, and what is made of the frames they come in."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.timecode import HEIGHT, WIDTH, TimeCode, age_ms, frames_between, paint, read
+from loadtest.viewing import Viewing, percentile
+
+STRIDE = WIDTH + 64
+ROWS = HEIGHT + 100
+
+
+def _picture(code: TimeCode) -> bytearray:
+    luma = bytearray([90]) * (STRIDE * ROWS)
+    paint(luma, STRIDE, code)
+    return luma
+
+
+@given(st.integers(0, 2**40 - 1), st.integers(0, 2**16 - 1))
+def test_a_code_is_read_as_it_was_painted(at_ms: int, number: int) -> None:
+    assert read(bytes(_picture(TimeCode(at_ms, number))), STRIDE) == TimeCode(at_ms, number)
+
+
+def test_a_code_survives_noise() -> None:
+    luma, noise = _picture(TimeCode(123_456_789, 77)), random.Random(1)
+    noisy = bytes(min(255, max(0, value + noise.randint(-60, 60))) for value in luma)
+    assert read(noisy, STRIDE) == TimeCode(123_456_789, 77)
+
+
+@given(st.integers(0, 63))
+def test_a_damaged_code_is_none(block: int) -> None:
+    luma = _picture(TimeCode(5_000_000, 9))
+    row, column = divmod(block, 16)
+    for y in range(row * 16, row * 16 + 16):
+        at = y * STRIDE + column * 16
+        luma[at : at + 16] = bytes(255 - value for value in luma[at : at + 16])
+    assert read(bytes(luma), STRIDE) is None
+
+
+@pytest.mark.parametrize("luma", [b"", bytes(100), bytes([128]) * (STRIDE * ROWS)])
+def test_where_there_is_no_code_none_is_read(luma: bytes) -> None:
+    assert read(luma, STRIDE) is None
+
+
+def test_ages_and_numbers_go_round() -> None:
+    assert age_ms(TimeCode(2**40 - 5, 0), 2**40 + 95.0) == 100
+    assert age_ms(TimeCode(50, 0), 45.0) == -5
+    assert frames_between(65_535, 1) == 2
+    assert frames_between(1, 65_535) == -2
+
+
+def _watched(times: list[float], numbers: list[int], delay: float = 40) -> Viewing:
+    viewing = Viewing(began_ms=0, fps=25)
+    for time, number in zip(times, numbers, strict=True):
+        viewing.see(TimeCode(int(time - delay), number), time)
+    return viewing
+
+
+def test_a_smooth_picture_has_neither_freezes_nor_gaps() -> None:
+    viewing = _watched([500 + 40.0 * n for n in range(100)], list(range(100)))
+    assert viewing.first_frame_ms == 500
+    assert (viewing.freezes, viewing.missing, viewing.unreadable) == (0, 0, 0)
+    assert percentile(viewing.delays_ms, 0.95) == 40
+
+
+def test_a_pause_is_a_freeze_and_what_did_not_come_is_missing() -> None:
+    times = [40.0 * n for n in range(50)]
+    times += [times[-1] + 400 + 40.0 * n for n in range(50)]
+    viewing = _watched(times, [*range(50), *range(59, 109)])
+    assert viewing.freezes == 1
+    assert viewing.frozen_ms == 400
+    assert viewing.missing == 9
+
+
+def test_a_frame_without_a_code_is_shown_and_counted() -> None:
+    viewing = _watched([100.0], [1])
+    viewing.see(None, 140.0)
+    assert viewing.unreadable == 1
+    assert len(viewing.delays_ms) == 1
+
+
+def test_percentiles_are_of_what_was_measured() -> None:
+    assert percentile([], 0.5) is None
+    assert percentile([3, 1, 2], 0.5) == 2
+    assert percentile(list(range(100)), 0.95) == 95
