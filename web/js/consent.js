@@ -40,7 +40,7 @@ export async function recordConsent(visit) {
     }
     try {
       const receipt = await askConsentReceipt(token, secret, language, await digestOf(text));
-      keep(KEY, JSON.stringify({ secret, receipt }));
+      keep(KEY, JSON.stringify({ fragment: visit.memory.fragment, receipt }));
       visit.handReceipt(receipt);
       return;
     } catch (error) {
@@ -55,8 +55,8 @@ export async function recordConsent(visit) {
  */
 export function recallConsent(visit) {
   try {
-    const { secret, receipt } = JSON.parse(recall(KEY) ?? "{}");
-    if (secret === visit.memory.secret && typeof receipt === "string") visit.handReceipt(receipt);
+    const { fragment, receipt } = JSON.parse(recall(KEY) ?? "{}");
+    if (fragment === visit.memory.fragment && typeof receipt === "string") visit.handReceipt(receipt);
   } catch {
     // Not ours; the host's page goes without.
   }
