@@ -18,6 +18,7 @@ import pytest
 from playwright.async_api import expect
 
 from konsil import tls
+from tests.e2e.axe import is_accessible
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Person
@@ -403,7 +404,7 @@ async def test_nothing_received_stays_in_the_browser(
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("locale", ["de-DE", "fr-FR"])
-async def test_the_chat_fits(
+async def test_the_chat_fits_and_is_accessible(
     stage: Stage, konsil: KonsilServer, tmp_path: Path, size: dict[str, int], locale: str
 ) -> None:
     consultation = await konsil.invite()
@@ -431,6 +432,14 @@ async def test_the_chat_fits(
             assert box is not None
             assert min(box["width"], box["height"]) >= 44
     await expect(client.see("file-accept")).to_be_in_viewport(ratio=1)
+    await client.see("chat-input").press_sequentially("Ja", delay=10)
+    await host.shows("chat-draft")
+    for person in (host, client):
+        await is_accessible(person, "chat with a draft and a file that is offered")
+    await client.see("file-accept").click()
+    await is_through(client, seconds=30)
+    for person in (host, client):
+        await is_accessible(person, "chat with a file that has come")
 
 
 def _files(*places: Path) -> Iterator[tuple[Path, bytes]]:
