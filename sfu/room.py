@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from sfu import rtcp, rtx
 from sfu.allotment import allot
 from sfu.audio_levels import Speakers as Loudness
+from sfu.feedback import tell_publisher
 from sfu.interfaces import (
     BUFFER_SIZE,
     MAX_PACKET,
@@ -25,6 +26,7 @@ from sfu.interfaces import (
 )
 from sfu.leg import Leg
 from sfu.media import MediaPacket
+from sfu.padding import pad
 from sfu.participant import Participant
 from sfu.publication import Publication
 from sfu.python_fanout import PythonFanOut
@@ -34,12 +36,9 @@ from sfu.twcc import parse_feedback
 
 _TICK = 0.02
 _IDLE_TICK = 0.2  # while no packet has come for a second
-_FEEDBACK = 0.05  # between two transport-wide feedbacks to a publisher
-_REPORT = 1.0  # between two receiver reports
 _ALLOTMENT = 0.25
 _MEASURE = 0.5
 _SETTLING = 0.3  # for a queue that a burst of ours has made
-_MAX_RTCP = 1200  # octets of feedback that go as one packet
 _OVERHEAD = 64  # octets that a packet counts for beside its own; so small ones are bounded as well
 _CONTROL_RATE, _CONTROL_BURST = 400, 200  # RTCP packets of one page in a second; more are dropped
 _MAX_TILES = 64  # of one page; more are left out
@@ -381,7 +380,7 @@ class Room:
                 participant.control_allowance + _CONTROL_RATE * passed, _CONTROL_BURST
             )
             if participant.connected:
-                self._feed_back(participant, now)
+                tell_publisher(participant, self._bounds, self.counters, now)
                 self._look_down(participant, now)
             if measure:
                 for stream in participant.streams():
@@ -390,51 +389,6 @@ class Room:
         speaking = self._loudness.evaluate(now)
         if speaking is not None:
             self._outputs.append(Speakers(speaking))
-
-    def _feed_back(self, participant: Participant, now: float) -> None:
-        """Everything a publisher is to be told now, in as few packets as it fits."""
-        packets: list[bytes] = []
-        for publication in participant.publications.values():
-            for stream in publication.streams:
-                missing = stream.missing
-                if missing:
-                    numbers = missing.due(now, participant.round_trip)
-                    if numbers:
-                        packets.append(rtcp.nack(stream.ssrc, numbers))
-                if missing.given_up:
-                    missing.given_up = False
-                    if stream.legs:
-                        stream.key_frames.want()
-            requests = publication.key_frame_requests(now)
-            self.counters.key_frames_asked += len(requests)
-            packets += requests
-        if participant.transport_cc and now - participant.told_at >= _FEEDBACK:
-            participant.told_at = now
-            feedback = participant.arrivals.feedback(participant.any_ssrc())
-            if feedback is not None:
-                packets.append(feedback)
-        if now - participant.reported_at >= _REPORT:
-            participant.reported_at = now
-            packets += self._reports(participant, now)
-        compound = b""
-        for packet in packets:
-            if compound and len(compound) + len(packet) > _MAX_RTCP:
-                participant.send_rtcp(compound)
-                compound = b""
-            compound += packet
-        if compound:
-            participant.send_rtcp(compound)
-
-    def _reports(self, participant: Participant, now: float) -> list[bytes]:
-        blocks = [
-            stream.reception.block(stream.ssrc, stream.highest, stream.clock, now)
-            for stream in participant.streams()
-            if stream.highest >= 0
-        ]
-        if not blocks:
-            return []
-        ssrcs = [block.ssrc for block in blocks]
-        return [rtcp.receiver_report(blocks[:31]), rtcp.remb(self._bounds.max_bitrate_up, ssrcs)]
 
     def _look_down(self, participant: Participant, now: float) -> None:
         """What is to be sent to a subscriber: layers, and padding to try out whether more fits."""
@@ -445,23 +399,7 @@ class Room:
         if participant.probe.active:
             due = participant.probe.octets_due(participant.downlink, now)
             if due:
-                self._pad(participant, due, now)
-
-    def _pad(self, participant: Participant, octets: int, now: float) -> None:
-        """Fill up with padding on the retransmission stream of whatever video there is; what was
-        sent last is sent again, as one packet is cheaper than five."""
-        videos = [
-            one for one in participant.videos() if one.leg.can_repeat and one.leg.transport_cc
-        ]
-        if not videos:
-            return
-        one = max(videos, key=lambda video: video.stream is not None)
-        back = one.leg.highest
-        while octets > 0:
-            sent = one.repeat_as_padding(back, now) if octets > 400 else 0
-            back -= 1
-            sent = sent or self._fanout.pad(one.leg, now)
-            octets -= sent
+                pad(participant, self._fanout, due, now)
 
     # Outputs
 

@@ -16,7 +16,7 @@ _TICK = 0.00025  # of a delta
 _REFERENCE = 0.064  # of the reference time, 24 bits of it
 _REFERENCE_TICKS = 256
 _KEPT = 512  # packets back that late arrivals are reported again
-_MAX_STATUSES = 1024  # in one feedback packet; more waits for the next
+_MAX_STATUSES = 512  # in one feedback packet, so that it fits a datagram; what is older is left out
 _MAX_READ = 1024  # statuses read of a feedback packet; beyond that it is not well-formed for us
 
 Received = list[tuple[int, float | None]]
