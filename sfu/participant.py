@@ -31,8 +31,8 @@ class Participant:
         "allocated_at", "allowance", "arrivals", "bandwidth", "by_mid", "by_ssrc", "calm",
         "connected", "control_allowance", "downlink", "ids", "level", "lowered_at", "media",
         "pid", "probe", "publications", "raised_at", "rebound", "repairs", "repeat_budget",
-        "reported_at", "round_trip", "send_rtcp", "subscriptions", "tiles", "told_at",
-        "transport_cc",
+        "reported_at", "round_trip", "send_rtcp", "sent_before", "subscriptions", "tiles",
+        "told_at", "transport_cc",
     )  # fmt: skip
 
     def __init__(self, pid: str, transport: Transport, bounds: Bounds, now: float) -> None:
@@ -60,6 +60,7 @@ class Participant:
         self.control_allowance = 100.0
         self.allocated_at = self.reported_at = self.told_at = now
         self.lowered_at = self.raised_at = float("-inf")
+        self.sent_before = 0  # the transport-wide number when last looked at
         self.calm = 0.0  # seconds after `lowered_at` in which nothing is raised
 
     def streams(self) -> list[Stream]:

@@ -393,8 +393,9 @@ class Room:
     def _look_down(self, participant: Participant, now: float) -> None:
         """What is to be sent to a subscriber: layers, and padding to try out whether more fits."""
         if now - participant.allocated_at >= _ALLOTMENT:
-            sending = any(one.stream is not None for one in participant.subscriptions.values())
-            participant.bandwidth.tick(now, sending=sending)
+            sent = participant.downlink.next_number
+            participant.bandwidth.tick(now, sending=sent != participant.sent_before)
+            participant.sent_before = sent
             self._allot(participant, now)
         if participant.probe.active:
             due = participant.probe.octets_due(participant.downlink, now)

@@ -271,6 +271,14 @@ def test_a_leg_that_dies_is_not_sent_to_at_full_rate_for_ever() -> None:
     assert leg.layer() is None
 
 
+def test_silence_of_everybody_is_no_dead_leg() -> None:
+    leg = Leg()
+    leg.until_layer(2, 5)
+    leg.camera.deliver = lambda packet: None
+    leg.world.run(20)
+    assert leg.world.room._participants["b"].bandwidth.target > 1_000_000
+
+
 def test_probes_are_padding_that_nobody_takes_for_media() -> None:
     leg = Leg()
     sent = []
