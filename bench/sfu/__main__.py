@@ -91,6 +91,7 @@ def show(title: str, rows: dict[str, dict[str, float | None]], *, compare: bool 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.sfu", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each run (default 4)")
+    parser.add_argument("--subscribers", type=int, nargs="+", default=[2, 4, 8], metavar="N")
     parser.add_argument("--rates", type=int, nargs="+", default=[1000, 3000], metavar="N")
     parser.add_argument("--full-rates", type=int, nargs="+", default=[100, 200], metavar="N")
     parser.add_argument("--profile", choices=PROFILES, default="AEAD_AES_256_GCM")
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: Rows = {}
     memory: dict[str, float | None] = {}
     # In turns, for what else the machine does changes.
-    for count in (2, 4, 8):
+    for count in options.subscribers:
         for maker in makers:
             one_sends(maker, count, options, rows)
     for maker in makers:
