@@ -56,7 +56,13 @@ async def test_those_who_wait_are_told_and_how_long_it_takes(
     await tells(host, "")
     await expect(anna.see("waiting-told")).to_be_hidden()
     await expect(anna.see("waiting-estimate")).to_be_hidden()
+    await tells(host, "Good bye.")
+    await expect(anna.see("waiting-told")).to_be_visible()
     await host.ends()
+    await anna.told("call-ended", "ended")
+    stored = await anna.page.evaluate("JSON.stringify({...sessionStorage})")
+    assert "Good bye." not in stored
+    assert "konsil_receipt" not in stored
 
 
 async def test_an_estimate_that_was_too_short_admits_it(stage: Stage, konsil: KonsilServer) -> None:

@@ -49,6 +49,11 @@ export async function recordConsent(visit) {
   }
 }
 
+/** It has been handed over, or nobody is left who wants it. */
+export function forgetConsent() {
+  keep(KEY, null);
+}
+
 /**
  * After a reload: what was signed before.
  * @param {import("./visit.js").Visit} visit

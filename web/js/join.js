@@ -4,7 +4,7 @@ import { announce } from "./announcer.js";
 import { announcementsBetween } from "./announcements.js";
 import { createCall } from "./callview.js";
 import { createCodeEntry } from "./codeentry.js";
-import { recallConsent, recordConsent } from "./consent.js";
+import { forgetConsent, recallConsent, recordConsent } from "./consent.js";
 import { View } from "./dom.js";
 import { createEarly } from "./earlyview.js";
 import { JOIN_START, reduceJoin } from "./joinstate.js";
@@ -17,6 +17,7 @@ import { startPage } from "./page.js";
 import { createDeletion } from "./receipts.js";
 import { createSetup } from "./setupview.js";
 import { createStore } from "./store.js";
+import { forgetTold } from "./told.js";
 import { Visit } from "./visit.js";
 import { createWaiting } from "./waitingview.js";
 import { keepAwake } from "./wakelock.js";
@@ -129,6 +130,9 @@ if (parsed.ok) {
     } else if (phase === "problem") {
       visit.remember({ entered: false });
       devices.close();
+    } else if (phase === "over") {
+      forgetTold();
+      if (store.state.over === "ended") forgetConsent();
     }
   }
 

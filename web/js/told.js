@@ -38,6 +38,11 @@ export function keepTold(room, { text, at, minutes }) {
   keep("told", JSON.stringify({ room, text, at, minutes }));
 }
 
+/** Nothing of it stays in the tab when the visit is over. */
+export function forgetTold() {
+  keep("told", null);
+}
+
 /** @param {string} room @returns {Told | null} */
 export function recallTold(room) {
   try {

@@ -181,6 +181,7 @@ const CLEAR = Object.freeze({
 
 /** After the end nothing of the others stays on the page. */
 const ALONE = Object.freeze({
+  told: null,
   call: [],
   room: null,
   closing: 0,
