@@ -228,8 +228,8 @@ function screenButton(view, group) {
       class: "round",
       "data-testid": "screen-button",
       "aria-pressed": (s) => String(s.sharing),
-      // Phones cannot show their screen; and two alone have no way for it yet.
-      hidden: (s) => s.room?.media.mode !== "sfu" || !("getDisplayMedia" in (navigator.mediaDevices ?? {})),
+      // Phones cannot show their screen.
+      hidden: (s) => s.call.length === 0 || !("getDisplayMedia" in (navigator.mediaDevices ?? {})),
       title: (s) => t(s.sharing ? "call.screen_stop" : "call.screen_start"),
       onclick: on(() => group.share()),
     },

@@ -219,6 +219,11 @@ export class Group extends Emitter {
       // Thought better of, or not permitted: the browser has said so itself.
       return false;
     }
+    return this.adopt(stream);
+  }
+
+  /** Sends what is captured already. @param {MediaStream} stream @returns {boolean} whether it is sent */
+  adopt(stream) {
     const [picture] = stream.getVideoTracks();
     if (!picture || this.#closed || !this.#present) {
       for (const track of stream.getTracks()) track.stop();

@@ -15,6 +15,7 @@ import { makeLink } from "./link.js";
  * @property {(name: string, stream: MediaStream | null) => void} show a participant's stream, or with
  *   " screen" behind the name a screen's; null: none any more
  * @property {import("./link.js").Link} link
+ * @property {import("./pairscreen.js").PairScreen} screen shown without a forwarder
  */
 
 /** Without it a browser cannot take part in a group: what a forwarder passes on must be sealed. */
@@ -46,8 +47,11 @@ export class GroupGate {
       this.#group?.show(tiles);
     },
     share: () => {
+      const { screen } = this.#options;
       if (this.#group?.sharing) this.#group.unshare();
-      else void this.#group?.share();
+      else if (screen.on) screen.stop();
+      else if (this.#room?.media.mode === "sfu") void this.#group?.share();
+      else void screen.share();
     },
     keepSound: () => this.#options.dispatch({ type: "mute_answered" }),
   };
@@ -60,8 +64,12 @@ export class GroupGate {
   /** @param {RoomView} room */
   updateRoom(room) {
     this.#room = room;
-    if (this.#group) this.#group.updateRoom(room);
-    else if (room.media.mode === "sfu") void this.#load();
+    if (this.#group) {
+      this.#group.updateRoom(room);
+      this.#handScreen();
+    } else if (room.media.mode === "sfu") {
+      void this.#load();
+    }
   }
 
   /**
@@ -136,5 +144,13 @@ export class GroupGate {
     this.#group = group;
     group.show(this.#tiles);
     group.updateRoom(room);
+    this.#handScreen();
+  }
+
+  /** What is shown goes on being shown when the call becomes a group. */
+  #handScreen() {
+    if (!this.#group || this.#room?.media.mode !== "sfu") return;
+    const shown = this.#options.screen.give();
+    if (shown) this.#group.adopt(shown);
   }
 }

@@ -10,6 +10,7 @@ import { ChatGate } from "./chatgate.js";
 import { DeviceSet } from "./devices.js";
 import { canSealFrames, GroupGate } from "./groupgate.js";
 import { IceServers } from "./iceservers.js";
+import { PairScreen } from "./pairscreen.js";
 import { createPeers } from "./peer.js";
 import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
 import { keepTold, recallTold } from "./told.js";
@@ -71,6 +72,7 @@ export class Visit {
   /** @type {Promise<void> | null} */
   #prepared = null;
   #receipt = "";
+  #screen;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #checkTimer;
   /** @type {number} */
@@ -88,9 +90,20 @@ export class Visit {
       ask: () => askIceServers(options.link.token, this.memory.secret),
     });
     this.devices = new DeviceSet(this.memory);
+    this.#screen = new PairScreen({
+      put: (track) => {
+        const picture = track ?? this.devices.stream.getVideoTracks()[0] ?? null;
+        void this.#peers?.replaceTrack("video", picture);
+      },
+      changed: (sharing) => {
+        options.dispatch({ type: "sharing", sharing });
+        this.#tellMedia();
+      },
+    });
     this.group = new GroupGate({
       dispatch: options.dispatch,
       link: options.link,
+      screen: this.#screen,
       show: (name, stream) => {
         if (stream) this.streams.set(name, stream);
         else this.streams.delete(name);
@@ -103,7 +116,7 @@ export class Visit {
       this.#tellMedia();
     });
     this.devices.on("track", (kind, track) => {
-      void this.#peers?.replaceTrack(kind, track);
+      if (kind === "audio" || !this.#screen.on) void this.#peers?.replaceTrack(kind, track);
       this.group.replaceTrack(kind, track);
     });
     this.remember({});
@@ -382,6 +395,7 @@ export class Visit {
 
   #release() {
     this.chat.end();
+    this.#screen.stop();
     this.group.close();
     this.#peers?.close();
     this.#peers = null;
@@ -395,7 +409,7 @@ export class Visit {
 
   #tellMedia() {
     const { microphone, camera } = this.devices.state;
-    this.#peers?.setMedia({ audio: microphone === "on", video: camera === "on" });
+    this.#peers?.setMedia({ audio: microphone === "on", video: camera === "on" || this.#screen.on });
   }
 
   async #makeCertificate() {
