@@ -14,6 +14,7 @@ from signaling.credentials import PARTICIPANT, Credentials, participant_secret
 from signaling.deps import Deps
 from signaling.rooms import Rooms
 from waiting_room.errors import Refused
+from waiting_room.leftovers import holds_anything
 from waiting_room.receipts import (
     DELETED,
     RECEIPT_MAX,
@@ -101,7 +102,7 @@ class ReceiptApi:
         try:
             async with self._looking:
                 held = self._rooms.get(claims.room) is not None
-                if held or await self._deps.store.holds_anything(claims.room):
+                if held or await holds_anything(self._deps.store.shared, claims.room):
                     raise Refused("not_ended", "the session has not ended", {"retry_after": 1})
         finally:
             self._waiting -= 1

@@ -288,18 +288,6 @@ class SessionStore:
         except (RedisError, OSError) as exc:
             raise ConfigError(explain(exc)) from exc
 
-    async def holds_anything(self, room: str) -> bool:
-        """Whether there is any key of this room at all; walks the whole database."""
-        cursor = None
-        while cursor != 0:
-            async with self._gate.operation():
-                cursor, some = await self._redis.scan(
-                    cursor or 0, self._keyspace.all_keys_of(room), SCANNED_AT_ONCE
-                )
-            if some:
-                return True
-        return False
-
     async def inventory(self) -> list[HeldKey]:
         """Every key under our prefix, for `konsil privacy-audit`; walks the whole database."""
         found: set[Any] = set()  # of bytes
