@@ -11,7 +11,7 @@ import {
   statusOf,
   worthTrying,
 } from "../../web/js/devicestate.js";
-import { JOIN_START } from "../../web/js/joinstate.js";
+import { JOIN_START, reduceJoin } from "../../web/js/joinstate.js";
 import { loudness } from "../../web/js/meter.js";
 
 const view = (you, ...ids) => ({
@@ -87,6 +87,58 @@ test("a broken connection with the socket gone reads as away, else as interrupte
     "fine",
     "media that flows matters more than a lost socket",
   );
+});
+
+test("who has spoken last is known, and a muted one does not speak", () => {
+  let call = peopleOf([], view("in_call", "a", "b", "c"), "me");
+  const speakers = (...speaking) => {
+    call = reduceCall(call, { type: "peer_speakers", speaking });
+    return call.map(({ speaking: now, spoke }) => [now, spoke]);
+  };
+  assert.deepEqual(speakers("b"), [[false, 0], [true, 1], [false, 0]]);
+  assert.deepEqual(speakers("b", "a"), [[true, 2], [true, 1], [false, 0]]);
+  assert.deepEqual(speakers("c"), [[false, 2], [false, 1], [true, 3]]);
+  const muted = { type: "peer_media", participant: "c", audio: false, video: true };
+  assert.equal(reduceCall(call, muted)[2].speaking, false);
+});
+
+test("pins, screens and quality belong to one person and outlast a new view of the room", () => {
+  let call = peopleOf([], view("in_call", "a", "b"), "me");
+  for (const event of [
+    { type: "peer_pin" }, { type: "peer_screen", screen: true }, { type: "peer_quality", quality: "bad" },
+  ]) {
+    call = reduceCall(call, { participant: "a", ...event });
+  }
+  call = peopleOf(call, view("in_call", "b", "a"), "me");
+  assert.deepEqual(call.map(({ pinned, screen, quality }) => [pinned, screen, quality]), [
+    [false, false, "good"], [true, true, "bad"],
+  ]);
+  call = reduceCall(call, { type: "peer_pin", participant: "a" });
+  assert.equal(call[1].pinned, false);
+});
+
+test("what is asked of somebody is done with when it is done, or at the end", () => {
+  const room = (you) => ({ type: "room", room: { ...view(you, "a"), media: { mode: "p2p", generation: 0 } } });
+  const on = { type: "devices", devices: { ...NO_DEVICES, microphone: "on" } };
+  let state = reduceJoin({ ...JOIN_START, phase: "waiting" }, room("in_call"));
+  assert.equal(reduceJoin(state, { type: "mute_asked" }).muteAsked, false, "it is off");
+  state = reduceJoin(reduceJoin(state, on), { type: "mute_asked" });
+  assert.equal(state.muteAsked, true);
+  assert.deepEqual(
+    announcementsBetween({ ...state, muteAsked: false }, state).map(({ key }) => key), ["say.mute_asked"],
+  );
+  assert.equal(reduceJoin(state, { type: "mute_answered" }).muteAsked, false);
+  const off = { type: "devices", devices: { ...NO_DEVICES, microphone: "off" } };
+  assert.equal(reduceJoin(state, off).muteAsked, false);
+  assert.equal(reduceJoin(state, { type: "leave", over: "left" }).muteAsked, false);
+});
+
+test("who cannot take part in a group is told so until let in", () => {
+  let state = { ...JOIN_START, phase: "waiting" };
+  state = reduceJoin(state, { type: "unsupported" });
+  assert.equal(state.unsupported, true);
+  assert.equal(reduceJoin(state, { type: "room", room: view("waiting") }).unsupported, true);
+  assert.equal(reduceJoin(state, { type: "room", room: view("admitted") }).unsupported, false);
 });
 
 test("what a browser's refusal means", () => {
