@@ -110,7 +110,7 @@ class DtlsServer:
             pending = self._connection.bio_read(1 << 20)
         except SSL.WantReadError:
             return iter(())
-        return _datagrams(pending)
+        return datagrams_of(pending)
 
     def close(self) -> None:
         """Tell the page that this is the end (close_notify), if it can be told."""
@@ -186,7 +186,7 @@ def _verify(
     return server.is_announced(certificate.to_cryptography())
 
 
-def _datagrams(pending: bytes) -> Iterator[bytes]:
+def datagrams_of(pending: bytes) -> Iterator[bytes]:
     """Cut what OpenSSL wrote into datagrams of whole records: it does not say where its own end."""
     start = end = 0
     while end + _RECORD_HEADER <= len(pending):

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from OpenSSL import SSL
 
 from sfu.certificate import Certificate, fingerprint_of, make_certificate
-from sfu.dtls import MTU, DtlsServer, DtlsState, server_context
+from sfu.dtls import MTU, DtlsServer, DtlsState, datagrams_of, server_context
 from sfu.sdp.offer import Fingerprint
 from sfu.srtp import PROFILES, PacketBuffer, SrtpKeys, SrtpSession, reason, split_material
 
@@ -232,3 +234,17 @@ def test_noise_in_the_middle_hurts_nobody() -> None:
     for length in (1, 13, 40, 1200):
         server.receive(b"\x17\xfe\xfd" + os.urandom(length), 0.0)
     assert server.state is DtlsState.CONNECTED
+
+
+@given(st.lists(st.integers(0, 1500), max_size=12))
+def test_records_are_never_cut_and_share_datagrams_within_the_mtu(sizes: list[int]) -> None:
+    records = [b"\x16\xfe\xfd" + bytes(8) + size.to_bytes(2) + bytes(size) for size in sizes]
+    cut = list(datagrams_of(b"".join(records)))
+    assert b"".join(cut) == b"".join(records)
+    left = list(records)
+    for datagram in cut:
+        inside = b""
+        while len(inside) < len(datagram):
+            inside += left.pop(0)
+        assert inside == datagram
+        assert len(datagram) <= MTU or len(datagram) in map(len, records)

@@ -160,6 +160,18 @@ def test_nothing_is_agreed_without_a_track() -> None:
         assert "a=ssrc" not in section
 
 
+def test_a_track_whose_section_does_not_go_its_way_is_left_out() -> None:
+    """As between the end of a source and the next use of its section."""
+    wanted = receiver("0", "bob", Source.CAMERA)
+    shared = camera("1")
+    wanted.direction = shared.direction = "inactive"
+    assert wanted.track is not None
+    assert shared.track is not None
+    agreement = agree(made(wanted, shared), [wanted.track, shared.track])
+    assert (agreement.send, agreement.receive) == ((), ())
+    assert "a=ssrc" not in write_answer(agreement, OWN)
+
+
 def test_candidates_are_told_once_in_the_first_section() -> None:
     ours = sections_of(answer(made(microphone("0"), camera("1"))))
     assert re.findall(r"a=candidate:\S+ 1 (\S+) \d+ (\S+) 10000 typ host(.*)\r", ours[0]) == [
