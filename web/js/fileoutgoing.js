@@ -28,9 +28,9 @@ import { Sha256 } from "./sha256.js";
  */
 
 /** Bytes on their way that the other has not stored yet, at most. */
-export const WINDOW = 2 * 1024 * 1024;
+export const WINDOW = 4 * 1024 * 1024;
 /** Bytes that the browser may hold before it is given no more. */
-export const HIGH_WATER = 512 * 1024;
+export const HIGH_WATER = 2 * 1024 * 1024;
 /** Bytes read at a time. */
 const BLOCK = 1024 * 1024;
 
