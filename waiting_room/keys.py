@@ -66,7 +66,7 @@ class KeyRing:
         if ring._current is None:
             ring.rotate(time.time() if now is None else now)
         else:
-            ring.public_keys.remember(key.public for key in ring)
+            ring._remember()
         return ring
 
     @property
@@ -107,6 +107,13 @@ class KeyRing:
                 (self._directory / f"{key.since}-{key.kid}.pem").unlink(missing_ok=True)
         self._reload()
         return self.current
+
+    def _remember(self) -> None:
+        """Keys made before their public halves were kept; who may only read goes without."""
+        try:
+            self.public_keys.remember(key.public for key in self)
+        except ConfigError:
+            _log.exception("public_keys_unusable")
 
     def _prepare(self) -> None:
         try:

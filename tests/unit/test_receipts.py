@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from konsil import cli
+from waiting_room.errors import ConfigError
 from waiting_room.keys import KeyRing
 from waiting_room.public_keys import PublicKeys
 from waiting_room.receipts import (
@@ -169,3 +170,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert said.startswith("NOT VERIFIED")
     file.unlink()
     assert run()[0] == 1
+
+
+def test_who_may_only_read_the_keys_can_still_sign(tmp_path: Path) -> None:
+    KeyRing.open(tmp_path, NOW)
+    for file in (tmp_path / "public-keys").iterdir():
+        file.unlink()
+    (tmp_path / "public-keys").rmdir()
+    (tmp_path / "public-keys").write_text("in the way")
+    assert KeyRing.open(tmp_path, NOW).current.kid
+    with pytest.raises(ConfigError):
+        KeyRing.open(tmp_path, NOW).rotate(NOW + 1)
