@@ -31,6 +31,7 @@
         return {
           participant: video.closest("[data-participant]")?.dataset.participant ?? "",
           screen: video.dataset.testid === "remote-screen",
+          track: video.srcObject?.getVideoTracks()[0]?.id ?? "",
           frames: of("video")?.framesDecoded ?? 0,
           packets: of("video")?.packetsReceived ?? 0,
           width: of("video")?.frameWidth ?? 0,

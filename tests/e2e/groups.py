@@ -22,6 +22,7 @@ PATIENCE = 45  # s; five software encoders and more share the processors of a te
 class Seen:
     """What has come from one sender, in the element that shows it."""
 
+    track: str
     frames: int
     packets: int
     width: int
@@ -39,7 +40,9 @@ async def seen_by(person: Person, *, screens: bool = False) -> dict[str, Seen]:
     """What `person` has of each other one, by participant."""
     shown: list[dict[str, Any]] = await person.page.evaluate("konsilGroup.shown()")
     return {
-        one["participant"]: Seen(one["frames"], one["packets"], one["width"], one["energy"])
+        one["participant"]: Seen(
+            one["track"], one["frames"], one["packets"], one["width"], one["energy"]
+        )
         for one in shown
         if one["screen"] is screens
     }

@@ -31,6 +31,7 @@ class Driver {
   sent = [];
   events = [];
   settled = new Map();
+  answers = new Map();
   connects = 0;
   connected = false;
 
@@ -48,6 +49,7 @@ class Driver {
         this.sent.push(parseClientMessage(output.text));
       }
       if (output.type === "settled") this.settled.set(output.id, output.error);
+      if (output.type === "settled") this.answers.set(output.id, output.answer);
       if (output.type === "event") this.events.push([output.name, ...output.args]);
     }
   }
@@ -489,4 +491,44 @@ test("whatever is lost on the way: all arrives, in order, and repeats only after
       assert.ok(attempt < 200, `seed ${seed}: ${got.length} of ${said}`);
     }
   }
+});
+
+// --- groups ---
+
+test("a page says whether it can take part in a group", () => {
+  const driver = new Driver({ hello: { ...HELLO, groups: false } }).open();
+  assert.equal(driver.take()[0].groups, false);
+});
+
+test("an offer is answered with a description, and made again where the answer was lost", () => {
+  const driver = new Driver().open().receive(welcome());
+  driver.take();
+  const offer = { generation: 1, sdp: "v=0", tracks: [{ mid: "0", send: "microphone" }] };
+  const id = driver.dialogue.command("group_offer", offer, driver.now);
+  driver.pump();
+  assert.deepEqual(driver.take(), [{ type: "group_offer", id, ...offer }]);
+  driver.lose();
+  driver.now += 60_000;
+  driver.dialogue.handleTimer(driver.now);
+  driver.pump();
+  driver.open().receive(welcome());
+  assert.deepEqual(driver.take().filter(({ type }) => type === "group_offer").map((one) => one.id), [id]);
+  driver.receive({ type: "group_answer", id, sdp: "v=0 answer" });
+  assert.equal(driver.settled.get(id), null);
+  assert.equal(driver.answers.get(id).sdp, "v=0 answer");
+  driver.receive({ type: "group_answer", id, sdp: "late" });
+  assert.equal(driver.answers.get(id).sdp, "v=0 answer");
+});
+
+test("what comes of a group is told on", () => {
+  const driver = new Driver().open().receive(welcome());
+  const sources = [{ participant: BOB, source: "camera", kind: "video", layers: 3 }];
+  driver.receive({ type: "group_sources", generation: 1, sources });
+  driver.receive({ type: "group_speakers", generation: 1, speaking: [BOB] });
+  driver.receive({ type: "group_gone", generation: 1, reason: "silent" });
+  driver.receive({ type: "mute_asked", from: BOB });
+  assert.deepEqual(driver.of("sources")[0].sources, sources);
+  assert.deepEqual(driver.of("speakers")[0].speaking, [BOB]);
+  assert.equal(driver.of("gone")[0].generation, 1);
+  assert.equal(driver.of("mute")[0].from, BOB);
 });
