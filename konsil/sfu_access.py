@@ -19,6 +19,7 @@ from signaling.forwarders import (
     ConnectionGone,
     Declined,
     ForwarderGoneError,
+    ForwardersChanged,
     Heard,
     Sources,
     Speakers,
@@ -194,7 +195,8 @@ class SfuAccess:
             self._heard(event)
 
     def _announced(self, announcement: Announcement) -> None:
-        self.directory.heard(announcement, self._monotonic())
+        if self.directory.heard(announcement, self._monotonic()):
+            self._heard(ForwardersChanged())
 
 
 def _track(track: Track) -> control.Track:

@@ -39,16 +39,17 @@ class Directory:
         """Listening begins; None: it ends. Who says nothing while nobody listens is not dead."""
         self._listening_since = now
 
-    def heard(self, announcement: Announcement, now: float) -> None:
-        """A forwarder, or who started it, says something."""
+    def heard(self, announcement: Announcement, now: float) -> bool:
+        """A forwarder says something of itself. Gives whether there is one more or one less now."""
         if announcement.node not in self._nodes and len(self._nodes) >= NODES_MAX:
             self._forget(now)
         known = self._nodes.get(announcement.node)
         if known is not None and known.last.gone:
-            return  # ids are never used twice; this was on its way before the end
+            return False  # ids are never used twice; this was on its way before the end
         made = self._nodes[announcement.node] = _Node(announcement, now)
         if known is not None:
             made.doubtful_until, made.full_until = known.doubtful_until, known.full_until
+        return known is None or announcement.gone
 
     def choose(self, now: float, without: str | None = None) -> str | None:
         """The least loaded that is alive and takes new rooms.

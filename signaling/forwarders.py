@@ -67,7 +67,12 @@ class ConnectionGone:
     reason: Literal["silent", "never_connected", "wrong_certificate", "closed"]
 
 
-Heard = Sources | Speakers | ConnectionGone
+@dataclass(frozen=True, slots=True)
+class ForwardersChanged:
+    """There is another forwarder, or one less."""
+
+
+Heard = Sources | Speakers | ConnectionGone | ForwardersChanged
 
 
 class ForwarderGoneError(Exception):

