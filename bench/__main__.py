@@ -18,7 +18,8 @@ def _alone(module: str) -> Callable[[list[str]], int]:
     interpreter with what ran before."""
 
     def run(arguments: list[str]) -> int:
-        given = ["--seconds", "0.3"] if arguments == ["--quick"] else arguments
+        short = ["--quick"] if module == "bench.growth" else ["--seconds", "0.3"]
+        given = short if arguments == ["--quick"] else arguments
         return subprocess.run([sys.executable, "-m", module, *given], check=False).returncode
 
     return run
@@ -30,6 +31,7 @@ PARTS: dict[str, Callable[[list[str]], int]] = {
     "first-frame": first_frame.main,
     "turn": _alone("bench.turn"),
     "sfu": _alone("bench.sfu"),
+    "growth": _alone("bench.growth"),
 }
 
 

@@ -5,6 +5,7 @@ Reads one JSON order per line on stdin and writes one JSON answer per line on st
     {"do": "open", "server": "peer"|"konsil", "port": …, "size": bytes, …}   -> {}
     {"do": "prepare", "count": n}       what n connections need is made ahead  -> {}
     {"do": "idle", "count": n, "abreast": k}  n waiting connections, k at a time -> {"seconds"}
+    {"do": "arrive", "count": n, "rate": r}  the same, r a second            -> how long each took
     {"do": "pairs", "count": n}         n pairs, admitted                      -> {}
     {"do": "talk", "rate": r}           every connection sends r messages/s    -> {}
     {"do": "mark"}                      counters now                          -> {"sent","received"}
@@ -26,6 +27,8 @@ import uvloop
 from bench.dialects import Dialect, KonsilDialect, Member, PeerDialect
 
 BEAT = 0.002
+PATIENCE = 30.0  # seconds for one who is refused
+AGAIN = 0.2
 
 
 class LoadClient:
@@ -52,6 +55,8 @@ class LoadClient:
                 return {}
             case "idle":
                 return {"seconds": await self._idle(order["count"], order["abreast"])}
+            case "arrive":
+                return await self._arrive(order["count"], order["rate"])
             case "pairs":
                 for index in range(order["count"]):
                     self._members += await self.dialect.pair(index)
@@ -89,6 +94,36 @@ class LoadClient:
             for _ in range(abreast):
                 group.create_task(lane())
         return time.perf_counter() - start
+
+    async def _arrive(self, count: int, rate: float) -> dict[str, Any]:
+        """Each at its time, whether or not those before are in: a slow server is not spared."""
+        took: list[float] = []
+        start, first = time.perf_counter(), len(self._members)
+
+        async def one(number: int) -> None:
+            due = start + number / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            self._members.append(await self._let_in(first + number, due + PATIENCE))
+            took.append((time.perf_counter() - due) * 1000)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(one(number))
+        took.sort()
+        return {
+            "seconds": time.perf_counter() - start,
+            **{f"p{part}_ms": took[min(count - 1, count * part // 100)] for part in (50, 95, 99)},
+        }
+
+    async def _let_in(self, number: int, until: float) -> Member:
+        """Comes again when it is refused, as a page does; the time counts from the first."""
+        while True:
+            try:
+                return await self.dialect.idle(number)
+            except ConnectionError:
+                if time.perf_counter() > until:
+                    raise
+                await asyncio.sleep(AGAIN)
 
     async def _speak(self, rate: float) -> None:
         """Spreads the messages evenly over time and over the connections."""

@@ -73,13 +73,13 @@ class Server:
 
     def cpu_of_children(self) -> float:
         """The same of its living children, such as an embedded Redis."""
-        return sum(_cpu(pid) for pid in _descendants(self.pid))
+        return sum(_cpu(pid) for pid in descendants(self.pid))
 
     def memory(self) -> Memory:
         return _memory(self.pid)
 
     def memory_of_children(self) -> Memory:
-        parts = [_memory(pid) for pid in _descendants(self.pid)]
+        parts = [_memory(pid) for pid in descendants(self.pid)]
         return Memory(sum(part.rss for part in parts), sum(part.pss for part in parts))
 
     def stop(self, timeout: float = 15) -> None:
@@ -109,11 +109,12 @@ def _memory(pid: int) -> Memory:
     return Memory(values["Rss"], values["Pss"])
 
 
-def _descendants(pid: int) -> Iterator[int]:
+def descendants(pid: int) -> Iterator[int]:
+    """Children, their children and so on."""
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
             yield int(child)
-            yield from _descendants(int(child))
+            yield from descendants(int(child))
 
 
 def wait_until(ready: Callable[[], bool], server: Server, timeout: float = 30) -> None:

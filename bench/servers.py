@@ -21,12 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers. `state_dir` is None where there is none."""
+    """A server that answers. `state_dir` is None where there is none, `metrics_url` is "" then."""
 
     server: Server
     port: int
     state_dir: Path | None
     public_url: str
+    metrics_url: str = ""
 
 
 def free_port() -> int:
@@ -43,14 +44,14 @@ def _clean_environment() -> dict[str, str]:
 @contextmanager
 def konsil(work: Path, core: int | None = None) -> Iterator[Running]:
     """`konsil serve` with its embedded Redis, a state directory of its own and free ports."""
-    port, state_dir = free_port(), work / "state"
+    port, metrics_port, state_dir = free_port(), free_port(), work / "state"
     url = f"http://localhost:{port}"
     environment = _clean_environment() | {
         "KONSIL_HOST": "127.0.0.1",
         "KONSIL_PORT": str(port),
         "KONSIL_PUBLIC_URL": url,
         "KONSIL_STATE_DIR": str(state_dir),
-        "KONSIL_METRICS_PORT": str(free_port()),
+        "KONSIL_METRICS_PORT": str(metrics_port),
         "KONSIL_ROLES": "signaling",
     }
     server = Server(
@@ -63,7 +64,7 @@ def konsil(work: Path, core: int | None = None) -> Iterator[Running]:
     )
     try:
         wait_until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"), server)
-        yield Running(server, port, state_dir, url)
+        yield Running(server, port, state_dir, url, f"http://127.0.0.1:{metrics_port}/metrics")
     finally:
         server.stop()
 

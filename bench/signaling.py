@@ -203,7 +203,7 @@ def _talking(
         }
 
 
-def _cores() -> tuple[int | None, int | None]:
+def two_cores() -> tuple[int | None, int | None]:
     """One core for the server, one for the load client; no pinning where there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
@@ -214,7 +214,7 @@ def measure(plan: Plan, names: tuple[str, ...] = ("peer", "konsil")) -> dict[str
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < plan.idle + 1000:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, plan.idle + 1000), hard))
-    cores = _cores()
+    cores = two_cores()
     rounds: dict[str, list[Round]] = {name: [] for name in names}
     for number in range(1, plan.rounds + 1):
         for contender in CONTENDERS:

@@ -140,6 +140,7 @@ def parser() -> argparse.ArgumentParser:
         bots.add_argument(flag, type=kind, default=default, help=f"{text} (default: {default})")
     bots.add_argument("--path", choices=("direct", "relay", "sfu"), default="direct")
     bots.add_argument("--relay-url", default="", help="a TURN URL in place of the server's own")
+    bots.add_argument("--report", metavar="FILE", help="write a page with plots, too")
     bots.set_defaults(run=_bots)
 
     audit = _command(
@@ -319,6 +320,10 @@ def _bots(options: argparse.Namespace, loaded: Settings) -> int:
     )
     document = asyncio.run(bots.run(plan))
     print(json.dumps(document, indent=2))
+    if options.report:
+        from loadtest.report.page import page  # noqa: PLC0415
+
+        Path(options.report).write_text(page("Konsil: media bots", [document]))
     return 1 if document["summary"]["failed"] else 0
 
 

@@ -3,12 +3,13 @@ scenario. Runs on one machine, or on many with locust's own --master and --worke
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from pathlib import Path
 from typing import Any
 
-from locust import LoadTestShape, events
+from locust import LoadTestShape, events, runners
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import WorkerRunner
@@ -17,12 +18,17 @@ from loadtest.adversaries import CodeGuesser, Intruder
 from loadtest.appointments import PROVIDER
 from loadtest.arrivals import SHAPES
 from loadtest.practice import Practice
+from loadtest.report.page import page
+from loadtest.sampling import Sampler
 from loadtest.steps import WEBSOCKET
 from loadtest.thresholds import JOIN, MISSED_EXIT_CODE, Outcome, Thresholds, missed
 from loadtest.users import Client, Provider, Reconnector
 from waiting_room.errors import ConfigError
 
 __all__ = ["Client", "CodeGuesser", "Intruder", "Provider", "Reconnector", "Shape"]
+
+# What a worker has not reported when a run ends is lost: three seconds of it would be much.
+runners.WORKER_REPORT_INTERVAL = 1.0
 
 _log = logging.getLogger("loadtest")
 _JOINING = {one.__name__ for one in (Client, Provider, Reconnector)}
@@ -60,6 +66,9 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--intruders-from", default="", help="the same for intruders and guessers")
     add("--join-p95-ms", type=float, default=1000.0, help="threshold (default: 1000)")
     add("--join-p99-ms", type=float, default=None, help="threshold (default: none)")
+    add("--report", default="", help="write a page of the run here, and its JSON beside it")
+    add("--metrics-url", default="", help="the server's /metrics, for the report")
+    add("--server-pid", type=int, default=0, help="process of a server on this machine, likewise")
     add("--error-rate", type=float, default=0.0, help="threshold, 0 to 1 (default: 0)")
 
 
@@ -72,6 +81,17 @@ def open_practice(environment: Environment, **_: Any) -> None:
 
 def start(environment: Environment, **_: Any) -> None:
     _open_practice(environment)
+    options: Any = environment.parsed_options
+    if options.report and not isinstance(environment.runner, WorkerRunner):
+        sampler = Sampler(environment, options.metrics_url, options.server_pid or None)
+        environment.sampler = sampler  # type: ignore[attr-defined]
+        sampler.start()
+
+
+def stop(environment: Environment, **_: Any) -> None:
+    sampler = getattr(environment, "sampler", None)
+    if sampler is not None:
+        sampler.stop()
 
 
 def _open_practice(environment: Environment) -> None:
@@ -117,9 +137,37 @@ def judge(environment: Environment, **_: Any) -> None:
     for line in lines:
         _log.error("missed: %s", line)
     environment.process_exit_code = MISSED_EXIT_CODE if lines else 0
+    if options.report:
+        _report(environment, Path(options.report), lines)
+
+
+def _report(environment: Environment, target: Path, lines: list[str]) -> None:
+    sampler: Sampler | None = getattr(environment, "sampler", None)
+    document = {
+        "kind": "run",
+        "title": " ".join(sorted(one.__name__ for one in environment.user_classes)),
+        "samples": sampler.samples if sampler else [],
+        "processes": sampler.processes if sampler else {},
+        "steps": [
+            {
+                "name": entry.name,
+                "requests": entry.num_requests,
+                "failures": entry.num_failures,
+                **{
+                    f"p{part}_ms": entry.get_response_time_percentile(part / 100)
+                    for part in (50, 95, 99)
+                },
+            }
+            for _, entry in sorted(environment.stats.entries.items())
+        ],
+        "missed": lines,
+    }
+    target.with_suffix(".json").write_text(json.dumps(document))
+    target.write_text(page("Konsil under load", [document]))
 
 
 events.init_command_line_parser.add_listener(add_options)
 events.init.add_listener(open_practice)
 events.test_start.add_listener(start)
+events.test_stop.add_listener(stop)
 events.quitting.add_listener(judge)

@@ -177,16 +177,21 @@ class Connection:
         await self._shown.wait()
         await self._heard.wait()
 
-    async def figures(self) -> Figures:
-        viewing, hearing = self.viewing, self.hearing
-        seconds = viewing.seconds()
+    async def traffic(self) -> tuple[int, int, int]:
+        """RTP packets that were sent to us, those of them that did not come, bytes received."""
         packets = lost = transported = 0
         for stats in (await self.pc.getStats()).values():
             if stats.type == "inbound-rtp":
-                packets += stats.packetsReceived
+                packets += stats.packetsReceived + stats.packetsLost
                 lost += stats.packetsLost
             elif stats.type == "transport":
                 transported = stats.bytesReceived
+        return packets, lost, transported
+
+    async def figures(self) -> Figures:
+        viewing, hearing = self.viewing, self.hearing
+        seconds = viewing.seconds()
+        packets, lost, transported = await self.traffic()
         return Figures(
             role=self.page.role,
             path=self.path,
@@ -200,7 +205,7 @@ class Connection:
             unreadable_frames=viewing.unreadable,
             freezes=viewing.freezes,
             frozen_ms=viewing.frozen_ms,
-            packets=packets + lost,
+            packets=packets,
             lost=lost,
             kbit_per_s=transported * 8 / 1000 / seconds if seconds else 0.0,
             audio_frames=hearing.frames,

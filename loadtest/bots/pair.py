@@ -58,9 +58,9 @@ async def run(order: Order) -> dict[str, Any]:
         ):
             async with asyncio.timeout(SET_UP_S):
                 await _connected(order, one, other)
-            await asyncio.sleep(order.seconds)
+            traffic = await _talked(order.seconds, (one, other), began)
             figures = [await one.figures(), await other.figures()]
-            series = [_series(side, began) for side in (one, other)]
+            series = [_series(side, began, traffic[side]) for side in (one, other)]
         await host.command(End)
     return {"figures": [each.document() for each in figures], "series": series}
 
@@ -118,16 +118,47 @@ async def _connection(
         await made.close()
 
 
-def _series(side: Connection, began: float) -> list[dict[str, float | None]]:
-    """By second since admission: frames shown, median delay."""
-    by_second: dict[int, list[float]] = {}
+Traffic = dict[int, tuple[int, int]]
+"""By second since admission: packets sent to a bot until then, and those that did not come."""
+
+
+async def _talked(
+    seconds: float, sides: tuple[Connection, ...], began: float
+) -> dict[Connection, Traffic]:
+    """The call goes on for that long, and is looked at every second."""
+    seen: dict[Connection, Traffic] = {side: {} for side in sides}
+    end = now_ms() + seconds * 1000
+    while (left := end - now_ms()) > 0:
+        await asyncio.sleep(min(1.0, left / 1000))
+        second = int((now_ms() - began) / 1000)
+        for side in sides:
+            packets, lost, _ = await side.traffic()
+            seen[side][second] = packets, lost
+    return seen
+
+
+def _series(side: Connection, began: float, traffic: Traffic) -> list[dict[str, float | None]]:
+    """By second since admission: frames shown, median delay, packets and losses of that second."""
+    delays: dict[int, list[float]] = {}
     viewing = side.viewing
     for at, delay in zip(viewing.at_ms, viewing.delays_ms, strict=False):
-        by_second.setdefault(int((at - began) / 1000), []).append(delay)
-    return [
-        {"second": second, "frames": len(delays), "delay_ms": percentile(delays, 0.5)}
-        for second, delays in sorted(by_second.items())
-    ]
+        delays.setdefault(int((at - began) / 1000), []).append(delay)
+    rows: list[dict[str, float | None]] = []
+    former = (0, 0)
+    for second in sorted({*delays, *traffic}):
+        packets, lost = traffic.get(second, former)
+        shown = delays.get(second, [])
+        rows.append(
+            {
+                "second": second,
+                "frames": len(shown),
+                "delay_ms": percentile(shown, 0.5),
+                "packets": packets - former[0],
+                "lost": lost - former[1],
+            }
+        )
+        former = (packets, lost)
+    return rows
 
 
 def main() -> int:

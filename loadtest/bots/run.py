@@ -35,14 +35,14 @@ class Plan:
 
 
 async def run(plan: Plan) -> dict[str, Any]:
-    """`{"plan", "pairs", "summary"}`. A pair that failed has `error` in place of its figures."""
+    """A document of kind `bots`. A pair that failed has `error` in place of its figures."""
     appointments = Appointments(plan.state_dir, plan.url)
     starting = asyncio.Semaphore(STARTS_AT_ONCE)
     pairs = await asyncio.gather(
         *(_pair(_order(plan, appointments), starting) for _ in range(plan.pairs))
     )
     told = asdict(plan) | {"state_dir": None}
-    return {"plan": told, "pairs": pairs, "summary": summary(pairs)}
+    return {"kind": "bots", "plan": told, "pairs": pairs, "summary": summary(pairs)}
 
 
 def _order(plan: Plan, appointments: Appointments) -> Order:

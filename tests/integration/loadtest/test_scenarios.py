@@ -28,13 +28,15 @@ LIMIT_S = 50.0
 class House:
     url: str
     state_dir: Path
+    metrics_url: str
+    pid: int
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     state_dir = tmp_path_factory.mktemp("state")
-    async with Served(STATE_DIR=state_dir) as server:
-        yield House(server.url, state_dir)
+    async with Served(STATE_DIR=state_dir, METRICS_PORT=0) as server:
+        yield House(server.url, state_dir, server.printed["metrics"], server.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,29 @@ async def test_ordinary_people_notice_nothing_of_an_intruder(house: House) -> No
     tried = {name for name in run.requests if name.startswith("intruder ")}
     assert len(tried) == 12
     assert set(run.requests) >= CALL
+
+
+async def test_a_run_writes_a_report_of_itself_and_of_the_server(
+    house: House, tmp_path: Path
+) -> None:
+    target = tmp_path / "run.html"
+    run = await locust(
+        house,
+        f"Client -u 5 -r 5 -t 4s --stay 1 --join-p95-ms 20000 --report {target}"
+        f" --metrics-url {house.metrics_url} --server-pid {house.pid}",
+    )
+    assert run.code == 0, run.said
+    document = json.loads(target.with_suffix(".json").read_text())
+    samples, processes = document["samples"], document["processes"]
+    assert samples[-1]["second"] > 2
+    assert max(one["joins"] for one in samples) > 0
+    assert max(one["waiting"] or 0 for one in samples) > 0
+    assert max(one["redis_operations"] or 0 for one in samples) > 0
+    assert any(name.startswith("redis-server") for name in processes)
+    assert all(one["memory_mb"] > 1 for each in processes.values() for one in each)
+    steps = {step["name"]: step["requests"] for step in document["steps"]}
+    assert steps["join"] >= 5
+    assert "<polyline" in target.read_text()
 
 
 async def test_a_missed_threshold_is_told_by_the_exit_code(house: House) -> None:

@@ -1,0 +1,1 @@
+"""One HTML page, with nothing else beside it, of what was measured."""
