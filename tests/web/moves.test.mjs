@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { DEADLINE, GRACE, Moves, PATIENCE, PICTURE } from "../../web/js/moves.js";
+import { DEADLINE, FAREWELL, GRACE, Moves, PATIENCE, PICTURE } from "../../web/js/moves.js";
 
 class Page {
   time = 0;
@@ -79,12 +79,33 @@ test("who was not heard before is shown as soon as there is something", () => {
   assert.deepEqual(page.there("b", 1, "tracks"), ["show b 1", "tell b sfu"]);
 });
 
-test("in the end the old way is given up, whatever the other one says", () => {
+test("in the end the old way is given up, though the other one does not say that it is, too", () => {
   const page = talkingDirectly("b");
   page.moves.go(1, 0);
+  page.there("b", 1, "sound");
+  assert.deepEqual(page.there("b", 1, "picture"), ["show b 1", "tell b sfu"]);
   assert.deepEqual(page.at(DEADLINE - 1), []);
   assert.deepEqual(page.at(DEADLINE), ["rest b"]);
-  assert.equal(page.moves.viaOf("b"), null);
+  assert.equal(page.moves.viaOf("b"), 1);
+});
+
+test("a connection is kept for as long as nothing comes over the forwarder", () => {
+  const page = talkingDirectly("b");
+  page.moves.go(1, 0);
+  page.moves.moved("b", "sfu", 0);
+  assert.deepEqual(page.at(10 * DEADLINE), []);
+  assert.equal(page.moves.viaOf("b"), "p2p");
+});
+
+test("a former forwarder is not kept for ever for somebody who does not come to the next", () => {
+  const page = new Page();
+  page.moves.people(["b"], new Set(), 0);
+  page.moves.go(1, 0);
+  page.there("b", 1, "tracks");
+  page.said();
+  page.moves.go(2, 0);
+  assert.deepEqual(page.at(FAREWELL - 1), []);
+  assert.deepEqual(page.at(FAREWELL), ["close 1"]);
 });
 
 test("back again: the forwarder goes when both take the media directly, and not before", () => {

@@ -32,8 +32,10 @@
 export const PICTURE = 1_500;
 /** Somebody without a microphone is never heard, ms. */
 export const PATIENCE = 4_000;
-/** After so long the former way is given up in any case, ms. */
+/** After so long a former way is given up though the other side has not said that it is, too, ms. */
 export const DEADLINE = 10_000;
+/** And so long a former forwarder is kept for those who cannot be heard over the next, ms. */
+export const FAREWELL = 30_000;
 /** Others may be behind us in leaving a forwarder for the next, ms. */
 export const GRACE = 3_000;
 
@@ -175,18 +177,18 @@ export class Moves {
         entry.told = kindOf(target);
         this.#output({ type: "tell", participant, moved: kindOf(target) });
       }
-      const agreed = entry.via === target && entry.theirs === "sfu";
-      if (target !== "p2p" && !entry.rested && (agreed || late)) {
+      // While nothing comes over the forwarder the former connection is all there is.
+      const agreed = entry.via === target && (entry.theirs === "sfu" || late);
+      if (target !== "p2p" && !entry.rested && agreed) {
         entry.rested = true;
-        if (entry.via === "p2p") entry.via = null;
         this.#output({ type: "rest", participant });
       }
     }
-    this.#closeFormer(now, late);
+    this.#closeFormer(now);
   }
 
-  /** @param {number} now @param {boolean} late */
-  #closeFormer(now, late) {
+  /** @param {number} now */
+  #closeFormer(now) {
     const target = this.#target;
     const people = [...this.#people.values()];
     const all = people.every(({ via }) => via === target);
@@ -194,7 +196,7 @@ export class Moves {
     const over = target === "p2p"
       // Without a connection of our own to everybody the forwarder is all there is.
       ? all && (people.every(({ theirs }) => theirs === "p2p") || now - this.#doneAt >= DEADLINE)
-      : late || now - this.#doneAt >= GRACE;
+      : now - this.#since >= FAREWELL || now - this.#doneAt >= GRACE;
     if (!over) return;
     for (const way of [...this.#open]) {
       if (way === target) continue;
