@@ -32,6 +32,7 @@ from tests.e2e.stage import Launch, Stage, StartKonsil, session
 pytestmark = pytest.mark.timeout(150)
 
 SOUND_LOST = 1000  # ms, the most that a move may cost
+TOO_BUSY = 0.1  # a share of all sound; a machine that loses it anyway says nothing about moves
 # A share of all sound: as much more may be lost when another page has come.
 STUMBLES = 0.05
 BACK = (
@@ -147,6 +148,8 @@ async def _used_to(ears: Sequence[Ear]) -> None:
     for ear in ears:
         time_passed, lost = await ear.lost()
         ear.usual = lost / time_passed
+        if ear.usual > TOO_BUSY:
+            pytest.skip(f"{ear.usual:.0%} of all sound is lost while nothing happens")
 
 
 async def _lost_little(ears: Sequence[Ear], where: str) -> None:
