@@ -82,7 +82,6 @@ export class Group extends Emitter {
   #tiles = [];
   /** @type {readonly Tile[]} */
   #wished = [];
-  #silent = 0;
   /** @type {number} */
   #again = AGAIN.first;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -280,7 +279,6 @@ export class Group extends Emitter {
     this.#present = { generation, way };
     this.#sources = [];
     this.#wished = [];
-    this.#silent = 0;
     const { channel } = this.#options;
     const connection = new SfuConnection({
       configuration: this.#configuration(),
@@ -298,29 +296,24 @@ export class Group extends Emitter {
     });
     connection.on("state", (state) => {
       if (state === "connected") this.#again = AGAIN.first;
-      if (state === "connected") this.#silent = 0;
       this.#tellStates();
       this.#wish();
     });
-    connection.on("silent", () => this.#hearsNothing(way, generation));
-    connection.on("dead", () => {
-      if (way === this.#present?.way) this.#later();
-      else this.#drop(way);
-    });
+    connection.on("silent", (times) => this.#hearsNothing(way, generation, times));
+    connection.on("dead", () => this.#hearsNothing(way, generation, HOPELESS));
     this.#step((now) => this.#moves.go(way, now));
   }
 
-  /** @param {number} way @param {number} generation */
-  #hearsNothing(way, generation) {
+  /** @param {number} way @param {number} generation @param {number} times */
+  #hearsNothing(way, generation, times) {
     if (way !== this.#present?.way) {
       this.#drop(way);
       return;
     }
-    this.#silent += 1;
     // If the forwarder is gone there is a new generation soon.
     this.#options.channel.command("group_failed", { generation }).catch(() => {});
-    if (this.#silent >= HOPELESS) this.#later();
-    else if (this.#silent > 1) this.#connection?.restartIce();
+    if (times >= HOPELESS) this.#later();
+    else if (times > 1) this.#connection?.restartIce();
   }
 
   /** Another connection in place of the present one, of the same generation. */

@@ -28,7 +28,7 @@ import { reportsOf } from "./path.js";
  * @property {[state: PeerState]} state
  * @property {[of: SourceOf]} opened the first frame of this source that could be opened
  * @property {[]} sections what is received in which section has changed
- * @property {[]} silent we send, and nothing at all comes back
+ * @property {[times: number]} silent we send, and nothing at all comes back; 2 s for each time
  * @property {[]} dead nothing can be done with it any more
  */
 
@@ -299,7 +299,7 @@ export class SfuConnection extends Emitter {
     const state = this.#pc.connectionState;
     if (this.#closed || state === "new" || state === "closed") return;
     this.emit("state", state);
-    if (state === "failed") this.emit("silent");
+    if (state === "failed") this.emit("dead");
   }
 
   /** A forwarder that has died says nothing; the browser alone would notice after a quarter of a minute. */
@@ -312,7 +312,7 @@ export class SfuConnection extends Emitter {
     const quiet = sent > this.#traffic.sent && received === this.#traffic.received;
     const silent = quiet ? this.#traffic.silent + 1 : 0;
     this.#traffic = { sent, received, silent };
-    if (silent > 0 && silent % SILENT_LOOKS === 0) this.emit("silent");
+    if (silent > 0 && silent % SILENT_LOOKS === 0) this.emit("silent", silent / SILENT_LOOKS);
   }
 }
 
