@@ -71,7 +71,7 @@ async def test_lines_go_both_ways_and_survive_a_killed_server_and_a_reload(
     await open_chat(client)
     await reads(client, *lines, seconds=20)
     await reads(host, *lines)
-    mine = client.page.locator('[data-testid="chat-message"][data-mine="true"]')
+    mine = client.page.locator('[data-mine="true"] [data-testid="chat-message"]')
     assert await mine.count() == 2, "its own lines are its own again"
     await says(client, "And on")
     await asyncio.gather(reads(host, *lines, "And on"), reads(client, *lines, "And on"))

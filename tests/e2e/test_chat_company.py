@@ -51,7 +51,7 @@ async def test_three_write_to_one_another_and_share_a_file(
     await dora.page.reload()
     await open_chat(dora)
     await reads(dora, "Good morning", seconds=40)
-    mine = dora.page.locator('[data-testid="chat-message"][data-mine="true"]')
+    mine = dora.page.locator('[data-mine="true"] [data-testid="chat-message"]')
     assert await mine.count() == 1, "told by two others, shown once"
 
 
@@ -65,7 +65,7 @@ async def firefox() -> AsyncIterator[FirefoxPerson]:
 
 
 async def _firefox_reads(person: FirefoxPerson, *texts: str) -> None:
-    look = """() => [...document.querySelectorAll('[data-testid="chat-message"] .chat-text')]
+    look = """() => [...document.querySelectorAll('[data-testid="chat-message"]')]
         .map((e) => e.textContent)"""
 
     async def all_there() -> bool:

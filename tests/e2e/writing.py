@@ -28,9 +28,7 @@ async def reads(person: Person, *texts: str, seconds: float = 15) -> None:
     """Waits until exactly these lines are to be read, in this order."""
 
     async def all_there() -> bool:
-        lines = await person.page.locator(
-            '[data-testid="chat-message"] .chat-text'
-        ).all_inner_texts()
+        lines = await person.see("chat-message").all_inner_texts()
         return lines == list(texts)
 
     await until(all_there, f"{type(person).__name__} reads {texts}", seconds=seconds)

@@ -146,7 +146,7 @@ function createLine({ author, text, at }) {
   const mine = author === "";
   const element = view.h(
     "li",
-    { class: "chat-line", "data-mine": String(mine), "data-testid": "chat-message" },
+    { class: "chat-line", "data-mine": String(mine) },
     view.h(
       "p",
       { class: "chat-by" },
@@ -159,7 +159,7 @@ function createLine({ author, text, at }) {
       ),
     ),
     // Words only: no link to follow by mistake, and its own direction, whatever is around it.
-    view.h("p", { class: "chat-text", dir: "auto" }, text),
+    view.h("p", { class: "chat-text", dir: "auto", "data-testid": "chat-message" }, text),
     view.h(
       "p",
       {
