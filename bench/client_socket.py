@@ -131,6 +131,7 @@ class ClientSocket(asyncio.Protocol):
         status = head.partition(b"\r\n")[0].decode("latin-1")
         if " 101 " not in f"{status} ":
             self.opened.set_exception(ConnectionError(f"not upgraded: {status}"))
+            self._on_close = None  # there was nothing that could be lost
             assert self._transport is not None
             self._transport.close()
             return b""

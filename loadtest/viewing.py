@@ -19,12 +19,14 @@ _AVERAGED: Final = 30
 
 @dataclass(slots=True)
 class Viewing:
-    """Frames of one track. `began_ms` is when the person was admitted."""
+    """Frames of one track. `began_ms` is when the person was admitted; `at_ms` is of every frame
+    that was shown, `read_at_ms` of those with a readable code, whose ages are `delays_ms`."""
 
     began_ms: float
     fps: float
-    delays_ms: list[float] = field(default_factory=list)
     at_ms: list[float] = field(default_factory=list)
+    read_at_ms: list[float] = field(default_factory=list)
+    delays_ms: list[float] = field(default_factory=list)
     unreadable: int = 0
     missing: int = 0
     freezes: int = 0
@@ -45,9 +47,11 @@ class Viewing:
             if self._last is not None:
                 self.missing += max(0, frames_between(self._last, code.number) - 1)
             self._last = code.number
+            self.read_at_ms.append(now_ms)
             self.delays_ms.append(age_ms(code, now_ms))
         if len(self.at_ms) > FRAMES_MOST:
-            del self.at_ms[0], self.delays_ms[:1]
+            for kept in (self.at_ms, self.read_at_ms, self.delays_ms):
+                del kept[: FRAMES_MOST // 2]
 
     def _gap(self, gap_ms: float) -> None:
         recent = self.at_ms[-_AVERAGED - 1 :]

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -139,20 +140,20 @@ async def _talked(
 
 def _series(side: Connection, began: float, traffic: Traffic) -> list[dict[str, float | None]]:
     """By second since admission: frames shown, median delay, packets and losses of that second."""
-    delays: dict[int, list[float]] = {}
     viewing = side.viewing
-    for at, delay in zip(viewing.at_ms, viewing.delays_ms, strict=False):
+    frames = Counter(int((at - began) / 1000) for at in viewing.at_ms)
+    delays: dict[int, list[float]] = {}
+    for at, delay in zip(viewing.read_at_ms, viewing.delays_ms, strict=True):
         delays.setdefault(int((at - began) / 1000), []).append(delay)
     rows: list[dict[str, float | None]] = []
     former = (0, 0)
-    for second in sorted({*delays, *traffic}):
+    for second in sorted({*frames, *traffic}):
         packets, lost = traffic.get(second, former)
-        shown = delays.get(second, [])
         rows.append(
             {
                 "second": second,
-                "frames": len(shown),
-                "delay_ms": percentile(shown, 0.5),
+                "frames": frames[second],
+                "delay_ms": percentile(delays.get(second, []), 0.5),
                 "packets": packets - former[0],
                 "lost": lost - former[1],
             }

@@ -15,8 +15,6 @@ from loadtest.bots.connection import Path
 from loadtest.bots.pair import FIRST_S, SET_UP_S, Order
 from loadtest.viewing import percentile
 
-PAIRS_MOST: Final = 200
-SECONDS_MOST: Final = 3600
 STARTS_AT_ONCE: Final = 4  # processes that import their libraries, which takes a core for a second
 STOP_S: Final = 30.0
 
