@@ -119,9 +119,7 @@ class Page:
         number = self._next_id
         mark = len(self.messages)
         await self.send({"type": kind, "id": number, **fields})
-        return await self.next(
-            lambda m: m["type"] in ANSWERS and m.get("id") == number, since=mark
-        )
+        return await self.next(lambda m: m["type"] in ANSWERS and m.get("id") == number, since=mark)
 
     async def do(self, kind: str, **fields: Any) -> None:
         answer = await self.command(kind, **fields)
