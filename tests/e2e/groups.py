@@ -52,21 +52,26 @@ async def decodes_all(
     person: Person, others: int, *, count: int = STORY, seconds: float = PATIENCE
 ) -> None:
     """Waits until `count` more pictures of each of `others` senders have been decoded."""
-    before = await seen_by(person)
+    last = before = await seen_by(person)
+    floor = {who: one.frames for who, one in before.items()}
 
     async def enough() -> bool:
+        nonlocal last
         now = await seen_by(person)
+        for who, one in now.items():
+            was = last.get(who)
+            if was is None or one.track != was.track or one.frames < was.frames:
+                # Comes over another connection, or from another load of the page: counted anew.
+                floor[who] = 0
+        last = now
         return len(now) == others and all(
-            one.frames >= (before[who].frames if who in before else 0) + count
-            # Begun anew in between: counted from zero.
-            or (who in before and count <= one.frames < before[who].frames)
-            for who, one in now.items()
+            one.frames >= floor[who] + count for who, one in now.items()
         )
 
     try:
         await until(enough, f"each of {others} others is seen", seconds=seconds)
     except AssertionError as error:
-        raise AssertionError(f"{error}: {before} -> {await seen_by(person)}") from None
+        raise AssertionError(f"{error}: {before} -> {last}") from None
 
 
 async def all_decode_all(people: Sequence[Person], *, seconds: float = PATIENCE) -> None:
