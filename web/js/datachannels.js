@@ -16,7 +16,7 @@
 /** Before the other has greeted, and been greeted, nothing but its greeting may come. */
 const MOST_EARLY = 4;
 /** Unsent bytes of files below which the browser asks for more. */
-const LOW_WATER = 1024 * 1024;
+const LOW_WATER = 512 * 1024;
 
 export class DataChannels {
   #messages;

@@ -29,8 +29,11 @@ import { Sha256 } from "./sha256.js";
 
 /** Bytes on their way that the other has not stored yet, at most. */
 export const WINDOW = 4 * 1024 * 1024;
-/** Bytes that the browser may hold before it is given no more. */
-export const HIGH_WATER = 2 * 1024 * 1024;
+/**
+ * Bytes that the browser may hold before it is given no more. From 2,000,000 on Chromium lets messages of
+ * the other channel wait, too, and a withdrawal of consent must not.
+ */
+export const HIGH_WATER = 1024 * 1024;
 /** Bytes read at a time. */
 const BLOCK = 1024 * 1024;
 
