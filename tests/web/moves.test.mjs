@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { DEADLINE, FAREWELL, GRACE, Moves, PATIENCE, PICTURE } from "../../web/js/moves.js";
+import { DEADLINE, FAREWELL, GRACE, Moves, PATIENCE, PICTURE, STEADY } from "../../web/js/moves.js";
 
 class Page {
   time = 0;
@@ -38,7 +38,8 @@ test("the old connection goes when both sides take the media from the forwarder"
   page.moves.go(1, 0);
   assert.deepEqual(page.there("b", 1, "tracks"), []);
   assert.deepEqual(page.there("b", 1, "sound"), [], "a picture is on its way");
-  assert.deepEqual(page.there("b", 1, "picture"), ["show b 1", "tell b sfu"]);
+  assert.deepEqual(page.there("b", 1, "picture"), [], "not before the sound is steady");
+  assert.deepEqual(page.at(STEADY), ["show b 1", "tell b sfu"]);
   assert.deepEqual(page.at(5_000), [], "the other one still listens to the old one");
   page.moves.moved("b", "sfu", 5_000);
   assert.deepEqual(page.said(), ["rest b"]);
@@ -51,7 +52,8 @@ test("the other one may be quicker, and is not cut off either", () => {
   page.moves.moved("b", "sfu", 0);
   assert.deepEqual(page.at(2_000), []);
   page.there("b", 1, "sound");
-  assert.deepEqual(page.there("b", 1, "picture"), ["show b 1", "tell b sfu", "rest b"]);
+  page.there("b", 1, "picture");
+  assert.deepEqual(page.at(2_000 + STEADY), ["show b 1", "tell b sfu", "rest b"]);
 });
 
 test("a picture that does not come holds nobody up for long, one that is off not at all", () => {
@@ -59,7 +61,8 @@ test("a picture that does not come holds nobody up for long, one that is off not
   page.moves.go(1, 0);
   page.moves.camera("c", false, 0);
   page.there("b", 1, "sound");
-  assert.deepEqual(page.there("c", 1, "sound"), ["show c 1", "tell c sfu"]);
+  page.there("c", 1, "sound");
+  assert.deepEqual(page.at(STEADY), ["show c 1", "tell c sfu"]);
   assert.deepEqual(page.at(PICTURE - 1), []);
   assert.deepEqual(page.at(PICTURE), ["show b 1", "tell b sfu"]);
 });
@@ -83,7 +86,8 @@ test("in the end the old way is given up, though the other one does not say that
   const page = talkingDirectly("b");
   page.moves.go(1, 0);
   page.there("b", 1, "sound");
-  assert.deepEqual(page.there("b", 1, "picture"), ["show b 1", "tell b sfu"]);
+  page.there("b", 1, "picture");
+  assert.deepEqual(page.at(STEADY), ["show b 1", "tell b sfu"]);
   assert.deepEqual(page.at(DEADLINE - 1), []);
   assert.deepEqual(page.at(DEADLINE), ["rest b"]);
   assert.equal(page.moves.viaOf("b"), 1);
@@ -117,7 +121,8 @@ test("back again: the forwarder goes when both take the media directly, and not 
   page.said();
   page.moves.go("p2p", 0);
   page.there("b", "p2p", "sound");
-  assert.deepEqual(page.there("b", "p2p", "picture"), ["show b p2p", "tell b p2p"]);
+  page.there("b", "p2p", "picture");
+  assert.deepEqual(page.at(STEADY), ["show b p2p", "tell b p2p"]);
   assert.deepEqual(page.at(DEADLINE - 1), []);
   page.moves.moved("b", "p2p", DEADLINE - 1);
   assert.deepEqual(page.said(), ["close 1"]);
@@ -142,11 +147,12 @@ test("from one forwarder to the next: the first is kept until the second is hear
   page.said();
   page.moves.go(2, 0);
   page.there("b", 2, "sound");
-  assert.deepEqual(page.there("b", 2, "picture"), ["show b 2"]);
+  page.there("b", 2, "picture");
   page.there("c", 2, "sound");
-  assert.deepEqual(page.there("c", 2, "picture"), ["show c 2"]);
-  assert.deepEqual(page.at(GRACE - 1), []);
-  assert.deepEqual(page.at(GRACE), ["close 1"]);
+  page.there("c", 2, "picture");
+  assert.deepEqual(page.at(STEADY), ["show b 2", "show c 2"]);
+  assert.deepEqual(page.at(STEADY + GRACE - 1), []);
+  assert.deepEqual(page.at(STEADY + GRACE), ["close 1"]);
 });
 
 test("a dead forwarder is nothing to wait for", () => {

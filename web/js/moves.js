@@ -30,6 +30,8 @@
 
 /** From the first sound to the picture, ms; longer nobody waits for it. */
 export const PICTURE = 1_500;
+/** From the first sound until it is relied on, ms: a decoder has to find its pace, keys may just change. */
+export const STEADY = 600;
 /** Somebody without a microphone is never heard, ms. */
 export const PATIENCE = 4_000;
 /** After so long a former way is given up though the other side has not said that it is, too, ms. */
@@ -209,7 +211,9 @@ export class Moves {
   #isReady({ there, via, heardAt, seen, camera }, now) {
     if (!there) return false;
     if (via === null) return true;
-    if (heardAt !== Number.POSITIVE_INFINITY) return seen || !camera || now - heardAt >= PICTURE;
+    if (heardAt !== Number.POSITIVE_INFINITY) {
+      return now - heardAt >= (seen || !camera ? STEADY : PICTURE);
+    }
     return now - this.#since >= PATIENCE;
   }
 }
