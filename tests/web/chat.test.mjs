@@ -49,6 +49,7 @@ test("lines go both ways, in order, and are known to have arrived", async () => 
   const made = await connect(a, b);
   a.chat.say("one");
   a.chat.say("  two\n ");
+  await pause(10);
   b.chat.say("three");
   a.chat.say("   \n\t ");
   await settle(made);
@@ -96,6 +97,7 @@ test("a page loaded anew gets everything back from the other, its own lines, too
   const first = await connect(a, b);
   a.chat.say("mine 1");
   b.chat.say("yours 1");
+  await pause(10);
   a.chat.say("mine 2");
   await settle(first);
   first.a.cut();
@@ -141,6 +143,8 @@ test("in a group every pair has its own numbers, and a line is shown once", asyn
   for (const one of all) one.chat.setPeople(all.filter((p) => p !== one).map(({ id }) => id));
   const ab = await link(a, b);
   a.chat.say("to b, and c later");
+  // Ages are told in whole milliseconds.
+  await pause(10);
   const [ac, bc] = [await link(a, c), await link(b, c)];
   c.chat.say("hello");
   await settle(ab, ac, bc);

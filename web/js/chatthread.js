@@ -154,7 +154,8 @@ export class Thread {
 
   /** @param {Entry} entry @param {"line" | "returned"} type */
   #send({ n, id, text, at, proof }, type) {
-    const ago = Math.max(0, Math.round(this.#options.now() - at));
+    // Rounded down: an answer must not come to stand before what it answers.
+    const ago = Math.max(0, Math.floor(this.#options.now() - at));
     this.#options.output({ type: "send", message: { type, n, id, text, ago, proof } });
   }
 
