@@ -14,7 +14,8 @@ ARGUMENTS = {"extra", "exc_info"}
 
 
 def log_calls() -> Iterator[tuple[str, ast.Call]]:
-    for package in sorted(log.OURS):
+    # The load tester speaks to whoever runs it, on their own machine.
+    for package in sorted(log.OURS - {"loadtest"}):
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if (
