@@ -392,15 +392,7 @@ class SessionStore:
         return not self._bus.missed and (ended is None or ended < held.created_at)
 
     async def _renew(self, sessions: Sequence[Session], now_ms: int) -> list[Session | None]:
-        calls = [
-            scripts.RENEW.call(
-                (self._keyspace.session_key(held.room),),
-                (revision(held), lifetime_ms(held) if self.node in held.nodes else 0),
-            )
-            for held in sessions
-        ]
-        async with self._gate.operation():
-            replies = await scripts.run_all(self._redis, calls)
+        replies = await self._prolong(sessions)
         now: list[Session | None] = []
         for held, reply in zip(sessions, replies, strict=True):
             if reply == 1:
@@ -411,7 +403,23 @@ class SessionStore:
                 base = await self._missing(case) if reply == 0 else _found(_decoded(reply), held)
                 settled = await self._settle(case, base)
             now.append(settled.session if isinstance(settled, Changed) else None)
+        # What was stored by others is known only now, and so whether somebody in it is here.
+        found = [new for new, reply in zip(now, replies, strict=True) if new and reply != 1]
+        if found:
+            await self._prolong(found)
         return now
+
+    async def _prolong(self, sessions: Sequence[Session]) -> list[Any]:
+        """The script's answer for each."""
+        calls = [
+            scripts.RENEW.call(
+                (self._keyspace.session_key(held.room),),
+                (revision(held), lifetime_ms(held) if self.node in held.nodes else 0),
+            )
+            for held in sessions
+        ]
+        async with self._gate.operation():
+            return list(await scripts.run_all(self._redis, calls))
 
     async def _run_change(self, base: _Base, result: Session) -> tuple[bool, Session | None]:
         """Whether `result` is stored now, and else what is stored in its place."""
