@@ -11,10 +11,14 @@ from tests.e2e.people import Person
 from tests.e2e.stage import Stage
 from tests.e2e.test_pages import DESKTOP, PHONE
 
-SEEN = [("en-GB", DESKTOP), ("de-DE", PHONE), ("fr-FR", PHONE)]
 pytestmark = pytest.mark.timeout(180)  # a story with a look at every stop
 languages = pytest.mark.parametrize(
-    ("locale", "size"), SEEN, ids=["en-desktop", "de-phone", "fr-phone"]
+    ("locale", "size"),
+    [
+        pytest.param("en-GB", DESKTOP, id="en-desktop"),
+        pytest.param("de-DE", PHONE, id="de-phone", marks=pytest.mark.soak),
+        pytest.param("fr-FR", PHONE, id="fr-phone", marks=pytest.mark.soak),
+    ],
 )
 
 

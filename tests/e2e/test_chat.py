@@ -29,7 +29,6 @@ from tests.e2e.writing import is_through, open_chat, reads, saved, says
 
 pytestmark = pytest.mark.timeout(150)
 MIB = 1024 * 1024
-SOAK = os.environ.get("KONSIL_SOAK") == "1"
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
 CANARY = "Kanarienvogel zwitschert im Wartezimmer"
@@ -108,6 +107,7 @@ async def test_letters_are_seen_as_they_are_typed_or_not(
     assert not await client.see("live-text").is_checked(), "the choice is kept for this tab"
 
 
+@pytest.mark.soak
 async def test_a_closed_chat_tells_of_news(stage: Stage, konsil: KonsilServer) -> None:
     host, client = await stage.call(await konsil.invite())
     await open_chat(host, client)
@@ -184,7 +184,7 @@ SIZES = pytest.mark.parametrize(
     "size",
     [
         20 * MIB,
-        pytest.param(200 * MIB, marks=pytest.mark.skipif(not SOAK, reason="KONSIL_SOAK=1")),
+        pytest.param(200 * MIB, marks=pytest.mark.soak),
     ],
     ids=["20-MiB", "200-MiB"],
 )
@@ -224,6 +224,7 @@ async def test_a_file_arrives_whole_in_bounded_memory(
     assert sha256(await saved(client, tmp_path / "saved")).hexdigest() == digest
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 @SIZES
 async def test_a_file_survives_a_cut_in_the_middle(
@@ -365,6 +366,7 @@ async def test_lines_and_file_names_are_nowhere_on_the_server(
             assert what not in await person.page.evaluate("JSON.stringify(sessionStorage)")
 
 
+@pytest.mark.soak
 async def test_nothing_received_stays_in_the_browser(
     stage: Stage, konsil: KonsilServer, tmp_path: Path
 ) -> None:
@@ -402,8 +404,15 @@ async def test_nothing_received_stays_in_the_browser(
     assert link in await client.page.evaluate("revoked")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("locale", ["de-DE", "fr-FR"])
+@pytest.mark.parametrize(
+    ("size", "locale"),
+    [
+        pytest.param(PHONE, "de-DE", id="phone-de"),
+        pytest.param(PHONE, "fr-FR", id="phone-fr", marks=pytest.mark.soak),
+        pytest.param(DESKTOP, "de-DE", id="desktop-de", marks=pytest.mark.soak),
+        pytest.param(DESKTOP, "fr-FR", id="desktop-fr", marks=pytest.mark.soak),
+    ],
+)
 async def test_the_chat_fits_and_is_accessible(
     stage: Stage, konsil: KonsilServer, tmp_path: Path, size: dict[str, int], locale: str
 ) -> None:

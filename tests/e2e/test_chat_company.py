@@ -16,7 +16,7 @@ from tests.e2e.patience import until
 from tests.e2e.stage import Stage, StartKonsil, in_session
 from tests.e2e.writing import is_through, open_chat, reads, saved, says
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(150)]
 MIB = 1024 * 1024
 
 

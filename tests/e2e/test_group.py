@@ -83,6 +83,7 @@ async def test_three_see_and_hear_one_another_and_the_end_leaves_nothing(
         assert await person.connections_open() == 0
 
 
+@pytest.mark.soak
 async def test_moving_to_the_forwarder_and_back_costs_no_sound_worth_mentioning(
     stage: Stage, house: KonsilServer
 ) -> None:
@@ -169,6 +170,7 @@ async def test_a_reload_returns_to_the_group_by_itself(stage: Stage, house: Kons
     await all_decode_all([host, charlie, dora])
 
 
+@pytest.mark.soak
 async def test_who_comes_later_and_who_leaves_disturbs_nobody(
     stage: Stage, house: KonsilServer
 ) -> None:
@@ -199,6 +201,7 @@ navigator.mediaDevices.getDisplayMedia = async () => {
 """
 
 
+@pytest.mark.soak
 async def test_a_screen_is_shown_beside_the_face_and_goes_again(
     stage: Stage, house: KonsilServer
 ) -> None:
@@ -227,6 +230,7 @@ async def test_a_screen_is_shown_beside_the_face_and_goes_again(
     await until(arrives, "the screen is there a second time", seconds=PATIENCE)
 
 
+@pytest.mark.soak
 async def test_devices_are_switched_without_a_word_to_the_forwarder(
     stage: Stage, house: KonsilServer
 ) -> None:
@@ -360,6 +364,7 @@ async def test_a_killed_forwarder_is_replaced_without_a_click(
     await goes_by(everybody, "sfu")
 
 
+@pytest.mark.soak
 async def test_two_go_through_the_forwarder_where_the_operator_wants_it(
     stage: Stage, start_konsil: StartKonsil
 ) -> None:
@@ -369,6 +374,7 @@ async def test_two_go_through_the_forwarder_where_the_operator_wants_it(
     await _one_way(host, charlie)
 
 
+@pytest.mark.soak
 async def test_the_host_asks_to_mute_and_nobody_is_muted_by_force(
     stage: Stage, house: KonsilServer
 ) -> None:
@@ -416,6 +422,7 @@ async def test_a_browser_that_cannot_seal_frames_is_told_so(
     await asyncio.gather(decodes_all(host, 1), decodes_all(charlie, 1))
 
 
+@pytest.mark.soak
 async def test_who_is_pinned_is_large_for_the_one_who_pins(
     stage: Stage, house: KonsilServer
 ) -> None:

@@ -14,7 +14,7 @@ from tests.e2e.groups import PATIENCE, decodes_all, goes_by, group_of
 from tests.e2e.konsil_server import KonsilServer, free_port
 from tests.e2e.stage import Launch, Stage, in_session, session
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
 
 
 @session

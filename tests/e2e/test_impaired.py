@@ -24,6 +24,7 @@ from tests.e2e.stage import FAKE_DEVICES, in_session, session
 UNABLE = legs.unable()
 pytestmark = [
     pytest.mark.skipif(bool(UNABLE), reason=UNABLE or "possible"),
+    pytest.mark.soak,
     pytest.mark.timeout(180),
 ]
 
