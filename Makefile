@@ -33,9 +33,9 @@ run: .make/run ## a server with a demo consultation on http://localhost:8080
 	exec $(BIN)/konsil serve --demo $(ARGS)
 
 test: check .make/test-programs ## everything: check, then unit, integration and browser tests
-	@# Side by side what mostly waits; one after another what needs all cores: calls in browsers.
+	@# Side by side what mostly waits; browsers need all cores, so two at a time.
 	$(BIN)/pytest -n 3 --dist loadfile tests/unit tests/integration || failed=1; \
-		$(BIN)/pytest tests/e2e || failed=1; exit $${failed:-0}
+		$(BIN)/pytest -n 2 --dist loadfile tests/e2e || failed=1; exit $${failed:-0}
 
 check: .make/dev .make/node ## lint, types, import rules, pure JavaScript modules
 	$(BIN)/ruff check .

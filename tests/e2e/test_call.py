@@ -81,7 +81,7 @@ async def _call_goes_on(host: Host, client: Client) -> None:
         assert gap < STANDSTILL, f"{type(person).__name__} saw nothing for {gap:.0f} ms"
 
 
-@pytest.mark.parametrize("store", ["own", "private"])
+@pytest.mark.parametrize("store", [pytest.param("own", marks=pytest.mark.soak), "private"])
 async def test_a_killed_server_is_missed_by_nobody(
     stage: Stage, start_konsil: StartKonsil, redis_server: RedisServer, store: str
 ) -> None:
@@ -104,7 +104,7 @@ async def test_a_killed_server_is_missed_by_nobody(
     await _room_still_works(stage, host, consultation.client_url)
 
 
-@pytest.mark.parametrize("store", ["own", "private"])
+@pytest.mark.parametrize("store", ["own", pytest.param("private", marks=pytest.mark.soak)])
 async def test_a_redis_that_comes_back_empty_is_missed_by_nobody(
     stage: Stage, start_konsil: StartKonsil, redis_server: RedisServer, store: str
 ) -> None:

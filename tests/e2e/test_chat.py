@@ -296,7 +296,7 @@ NOTE_TIMES = """() => {
 }"""
 
 
-@pytest.mark.parametrize("who", ["sender", "receiver"])
+@pytest.mark.parametrize("who", [pytest.param("sender", marks=pytest.mark.soak), "receiver"])
 async def test_consent_withdrawn_stops_a_transfer_within_a_second(
     stage: Stage, konsil: KonsilServer, tmp_path: Path, who: str
 ) -> None:
@@ -407,7 +407,7 @@ async def test_nothing_received_stays_in_the_browser(
 @pytest.mark.parametrize(
     ("size", "locale"),
     [
-        pytest.param(PHONE, "de-DE", id="phone-de"),
+        pytest.param(PHONE, "de-DE", id="phone-de", marks=pytest.mark.soak),
         pytest.param(PHONE, "fr-FR", id="phone-fr", marks=pytest.mark.soak),
         pytest.param(DESKTOP, "de-DE", id="desktop-de", marks=pytest.mark.soak),
         pytest.param(DESKTOP, "fr-FR", id="desktop-fr", marks=pytest.mark.soak),

@@ -202,6 +202,7 @@ async def test_links_go_out_in_the_clients_language(
     assert await provider.see("qr-code").locator("svg").count() == 1
 
 
+@pytest.mark.soak
 async def test_a_group_gets_a_link_each_and_the_waiting_room_opens_as_set(
     stage: Stage, konsil: KonsilServer
 ) -> None:

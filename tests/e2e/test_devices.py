@@ -75,7 +75,9 @@ async def test_without_a_camera_one_joins_with_sound_only(
     assert await tile.get_attribute("data-video") == "false"
 
 
-@pytest.mark.parametrize("button", ["camera-button", "mic-button"])
+@pytest.mark.parametrize(
+    "button", ["camera-button", pytest.param("mic-button", marks=pytest.mark.soak)]
+)
 async def test_switching_off_and_on_again_is_seen_on_the_other_side(
     stage: Stage, konsil: KonsilServer, button: str
 ) -> None:

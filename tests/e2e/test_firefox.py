@@ -56,6 +56,7 @@ async def test_a_client_in_firefox_meets_a_host_in_chromium(
     assert set(await client.evaluate("() => konsilProbe.tracks()")) == {"ended"}
 
 
+@pytest.mark.soak
 async def test_two_people_in_firefox(konsil: KonsilServer, firefox: Start) -> None:
     consultation = await konsil.invite()
     host, client = await asyncio.gather(firefox(), firefox())

@@ -104,6 +104,7 @@ async def test_a_call_through_a_relay_of_its_own(
     assert await relay.relayed() - before > 2 * sum(got) > 100_000
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120)
 async def test_a_relay_that_dies_is_taken_up_again(
     stage: Stage, start_konsil: StartKonsil, relay: RelayServer
