@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.async_api import expect
 
 from tests.e2e.konsil_server import KonsilServer
+from tests.e2e.patience import until
 from tests.e2e.people import Host
 from tests.e2e.redis_server import RedisServer
 from tests.e2e.stage import Stage, StartKonsil
@@ -118,7 +119,11 @@ async def test_being_asked_in_is_shown_by_the_device(stage: Stage, konsil: Konsi
     await client.knocks(consultation.client_url, "Dora")
     await host.sees_waiting("Dora")
     await host.admits("Dora")
-    await client.page.wait_for_function("window.shownNotes.length > 0")
+
+    async def shown() -> bool:
+        return bool(await client.page.evaluate("window.shownNotes.length > 0"))
+
+    await until(shown, "the device shows a note")
     [note] = await client.page.evaluate("window.shownNotes")
     assert note == "Please come in"
     assert (await client.page.title()).startswith("●")
