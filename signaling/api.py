@@ -20,7 +20,12 @@ from signaling.rooms import Rooms
 from waiting_room.errors import Refused
 from waiting_room.invitations import OPENS_BEFORE_DEFAULT, issue, plan
 from waiting_room.links import ID_BYTES, new_id
-from waiting_room.session import INSIDE, Role, Session, Status
+from waiting_room.participant import (
+    INSIDE,
+    Role,
+    Status,
+)
+from waiting_room.session import Session
 from waiting_room.tokens import Claims, TokenType
 
 _ROOM_TOKENS: Final = (TokenType.HOST, TokenType.CLIENT, TokenType.GUEST)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from signaling.room import Member
 from signaling.socket import Socket
-from waiting_room.session import Participant, Role
+from waiting_room.participant import (
+    Participant,
+    Role,
+)
 from waiting_room.tokens import Claims
 
 

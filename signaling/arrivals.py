@@ -23,8 +23,16 @@ from signaling.room import Hold, Member, Room
 from signaling.rooms import Rooms
 from signaling.socket import Socket
 from waiting_room.errors import Refused, StoreUnavailable, TokenError
+from waiting_room.events import Join
 from waiting_room.media import Topology
-from waiting_room.session import INSIDE, Join, Refusal, Role, Session
+from waiting_room.participant import (
+    INSIDE,
+    Role,
+)
+from waiting_room.session import (
+    Refusal,
+    Session,
+)
 from waiting_room.store import Changed
 from waiting_room.tokens import Claims, TokenType, verify
 

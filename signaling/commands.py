@@ -16,7 +16,7 @@ from signaling.node import NodeLink
 from signaling.room import MAX_COMMANDS, Member, Room
 from signaling.rooms import Rooms
 from signaling.socket import Socket
-from waiting_room import session
+from waiting_room import events
 from waiting_room.errors import Refused
 from waiting_room.session import Refusal
 from waiting_room.store import Changed, SessionStore
@@ -36,27 +36,27 @@ Command = (
 _SLOW_DOWN_S: Final = 1.0
 
 
-def event_of(member: Member, command: Command) -> session.Event:
+def event_of(member: Member, command: Command) -> events.Event:
     """Give what `command`, said by `member`, is in the life of the session."""
     match command:
         case messages.Admit(participant=who):
-            return session.Admit(member.id, who)
+            return events.Admit(member.id, who)
         case messages.Decline(participant=who):
-            return session.Decline(member.id, who)
+            return events.Decline(member.id, who)
         case messages.BackToWaiting(participant=who):
-            return session.BackToWaiting(member.id, who)
+            return events.BackToWaiting(member.id, who)
         case messages.Remove(participant=who):
-            return session.Remove(member.id, who)
+            return events.Remove(member.id, who)
         case messages.Lock(locked=locked):
-            return session.Lock(member.id) if locked else session.Unlock(member.id)
+            return events.Lock(member.id) if locked else events.Unlock(member.id)
         case messages.End():
-            return session.End(member.id)
+            return events.End(member.id)
         case messages.Leave():
-            return session.Leave(member.id)
+            return events.Leave(member.id)
         case messages.Connected():
-            return session.EnterCall(member.id)
+            return events.EnterCall(member.id)
         case P2pFailed(participant=who):
-            return session.PeersApart(member.id, who)
+            return events.PeersApart(member.id, who)
 
 
 class Commands:
@@ -114,7 +114,7 @@ class Commands:
                 event = event_of(member, command)
                 now_ms = self._link.now_ms()
                 with self._metrics.timed():
-                    if isinstance(event, session.End):
+                    if isinstance(event, events.End):
                         outcome = await self._store.end(room.id, event, now_ms, room.session)
                     else:
                         outcome = await self._store.change(room.id, event, now_ms, room.session)

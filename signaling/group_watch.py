@@ -31,8 +31,14 @@ from signaling.node import NodeLink
 from signaling.room import Member, Room
 from signaling.rooms import Rooms
 from waiting_room.errors import Refused, StoreUnavailable
+from waiting_room.events import (
+    Change,
+    MoveMedia,
+    PlaceMedia,
+    Sweep,
+)
 from waiting_room.media import MediaMode, is_due
-from waiting_room.session import Change, MoveMedia, PlaceMedia, Session, Sweep
+from waiting_room.session import Session
 
 _log = logging.getLogger(__name__)
 

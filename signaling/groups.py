@@ -32,7 +32,7 @@ from signaling.socket import Socket
 from waiting_room.errors import Refused
 from waiting_room.invitations import guest_claims
 from waiting_room.links import ID_BYTES, new_id
-from waiting_room.session import Role
+from waiting_room.participant import Role
 from waiting_room.tokens import mint
 
 GroupMessage = GroupOffer | GroupWant | GroupFailed | AskMute | InviteGuest

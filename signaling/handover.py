@@ -17,7 +17,7 @@ from signaling.metrics import Metrics
 from signaling.node import NodeLink, NoteKind
 from signaling.room import Room
 from waiting_room.errors import StoreUnavailable
-from waiting_room.session import INSIDE
+from waiting_room.participant import INSIDE
 from waiting_room.store import SessionStore
 
 UNKNOWN_HIGHEST: Final = 2**53

@@ -31,7 +31,7 @@ from signaling.upkeep import Upkeep
 from signaling.wheel import Wheel
 from waiting_room.codec import CodecError, decode
 from waiting_room.media import MediaMode
-from waiting_room.session import Status
+from waiting_room.participant import Status
 
 _CLOSING_TIME_S: Final = 2.0
 

@@ -14,7 +14,11 @@ from signaling.forwarders import Way
 from signaling.limits import Allowance
 from signaling.mailbox import Letter, Mailbox
 from signaling.messages import Bye, room_message
-from waiting_room.session import Role, Session, Status
+from waiting_room.participant import (
+    Role,
+    Status,
+)
+from waiting_room.session import Session
 from waiting_room.views import RoomView, view_for
 
 if TYPE_CHECKING:

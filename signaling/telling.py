@@ -16,7 +16,11 @@ from signaling.node import NodeLink, Note, NoteKind
 from signaling.room import Member, Room
 from signaling.socket import Socket
 from waiting_room.errors import Refused
-from waiting_room.session import Participant, Role, Status
+from waiting_room.participant import (
+    Participant,
+    Role,
+    Status,
+)
 
 RATE: Final = (1.0, 60)
 """Messages a second, after a burst of so many: as many as may wait, one by one."""

@@ -13,14 +13,16 @@ from signaling.room import REMEMBER_S, Hold, Member, Room
 from signaling.rooms import Rooms
 from signaling.wheel import TICK, Wheel
 from waiting_room.errors import StoreUnavailable
-from waiting_room.session import (
-    AWAY_MAX_MS,
+from waiting_room.events import (
     Change,
     Disconnect,
     Join,
     NodeGone,
-    Refusal,
     Sweep,
+)
+from waiting_room.session import (
+    AWAY_MAX_MS,
+    Refusal,
 )
 from waiting_room.store import SessionStore
 

@@ -11,7 +11,14 @@ from dataclasses import replace
 from typing import Final
 
 from . import media
-from .session import Participant, Session, Status, keep_bounded
+from .participant import (
+    Participant,
+    Status,
+)
+from .session import (
+    Session,
+    keep_bounded,
+)
 
 # Of two states that came about in the same version the one further along wins; being sent away
 # wins over everything, so that no accident brings anybody back in.

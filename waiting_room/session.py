@@ -13,7 +13,28 @@ from enum import StrEnum
 from typing import Final, Literal, assert_never
 
 from . import media
+from .events import (
+    Admit,
+    BackToWaiting,
+    Decline,
+    Disconnect,
+    End,
+    EnterCall,
+    Event,
+    HostCommand,
+    Join,
+    Leave,
+    Lock,
+    MoveMedia,
+    NodeGone,
+    PeersApart,
+    PlaceMedia,
+    Remove,
+    Sweep,
+    Unlock,
+)
 from .media import PEER_TO_PEER, Media, Topology
+from .participant import INSIDE, LIVE, Participant, Role, Status
 
 LIVE_MAX: Final = 50  # people present or waiting; the next client or guest gets `room_full`
 HOST_SEATS: Final = 5  # beyond LIVE_MAX, for hosts only: no crowd locks a host out of the room
@@ -23,23 +44,6 @@ AWAY_MAX_MS: Final = 15 * 60 * 1000  # without a socket for longer counts as hav
 TTL_CONNECTED_MS: Final = 3600 * 1000  # somebody is connected
 TTL_AWAY_MS: Final = 120 * 1000  # nobody is connected, somebody may come back
 TTL_EMPTY_MS: Final = 60 * 1000  # nobody is left
-
-
-class Role(StrEnum):
-    HOST = "host"
-    CLIENT = "client"
-    GUEST = "guest"
-
-
-class Status(StrEnum):
-    """Of a participant; the diagram is in docs/protocol.md section 2."""
-
-    WAITING = "waiting"
-    ADMITTED = "admitted"
-    IN_CALL = "in_call"
-    LEFT = "left"
-    DECLINED = "declined"
-    REMOVED = "removed"
 
 
 class SessionStatus(StrEnum):
@@ -55,9 +59,6 @@ class Verb(StrEnum):
     ENTER_CALL = "enter_call"
     LEAVE = "leave"
 
-
-LIVE: Final = frozenset({Status.WAITING, Status.ADMITTED, Status.IN_CALL})
-INSIDE: Final = frozenset({Status.ADMITTED, Status.IN_CALL})  # may exchange signals
 
 # What is not here is `not_allowed`. A state mapped to itself has already come about: no error,
 # no change, so that a command sent twice does no harm.
@@ -85,29 +86,6 @@ TRANSITIONS: Final[Mapping[tuple[Status, Verb], Status]] = {
     (Status.DECLINED, Verb.LEAVE): Status.DECLINED,
     (Status.REMOVED, Verb.LEAVE): Status.REMOVED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Participant:
-    id: str
-    role: Role
-    name: str
-    status: Status
-    instance: str  # the page load last seen
-    since: int  # when `status` came about
-    node: str | None  # which node holds the socket; None: nobody does
-    away_since: int | None  # when the socket was lost; None while connected, or when no longer live
-    place: int  # the session version at which they took their place; the line is sorted by it
-    changed: int  # the session version that last changed this participant
-    groups: bool = False  # whether the page last seen can take part in a group
-
-    @property
-    def connected(self) -> bool:
-        return self.node is not None
-
-    @property
-    def live(self) -> bool:
-        return self.status in LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,125 +148,6 @@ class Refusal:
     code: RefusalCode
     detail: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """A hello: somebody new, or somebody coming back (perhaps on another node or page load)."""
-
-    participant: str
-    role: Role
-    name: str
-    instance: str
-    node: str
-    groups: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """A socket is gone. Says nothing if the participant has since come back elsewhere."""
-
-    participant: str
-    instance: str
-    node: str
-
-
-@dataclass(frozen=True, slots=True)
-class Admit:
-    by: str
-    participant: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decline:
-    by: str
-    participant: str
-
-
-@dataclass(frozen=True, slots=True)
-class BackToWaiting:
-    by: str
-    participant: str
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    by: str
-    participant: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unlock:
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class EnterCall:
-    """Media flows to this participant."""
-
-    participant: str
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    participant: str
-
-
-@dataclass(frozen=True, slots=True)
-class PeersApart:
-    """No connection comes about between these two who are inside."""
-
-    by: str
-    participant: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceMedia:
-    """The forwarder `node` has been chosen for this generation, if none has been before."""
-
-    generation: int
-    node: str
-
-
-@dataclass(frozen=True, slots=True)
-class MoveMedia:
-    """The forwarder `node`, on which the media of this generation is, is gone."""
-
-    generation: int
-    node: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """Nothing but the passing of time (which every other event takes account of too)."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeGone:
-    """A node has stopped, or is found dead: its participants have no socket any more."""
-
-    node: str
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The end for all. `by` is a host, or None when the house itself ends it."""
-
-    by: str | None = None
-
-
-HostCommand = Admit | Decline | BackToWaiting | Remove
-# What leaves a session in place, and what does not.
-MediaChange = PeersApart | PlaceMedia | MoveMedia
-Change = (
-    Join | Disconnect | HostCommand | Lock | Unlock | EnterCall | Leave | Sweep | NodeGone
-    | MediaChange
-)  # fmt: skip
-Event = Change | End
 
 _COMMAND_VERBS: Final[Mapping[type[HostCommand], Verb]] = {
     Admit: Verb.ADMIT,

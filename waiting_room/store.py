@@ -25,15 +25,17 @@ from .bus import Bus, Handler, message
 from .codec import CodecError, decode, encode, revision
 from .connection import OPERATION_TIMEOUT, Gate, explain, persistently
 from .errors import ConfigError, StoreUnavailable
-from .keyspace import KeyKind, Keyspace
-from .merge import merge
-from .session import (
+from .events import (
     Change,
     End,
     Event,
+    Sweep,
+)
+from .keyspace import KeyKind, Keyspace
+from .merge import merge
+from .session import (
     Refusal,
     Session,
-    Sweep,
     apply,
     lapsed,
     lifetime_ms,

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from .media import MediaMode
-from .session import INSIDE, Participant, Role, Session, Status
+from .participant import (
+    INSIDE,
+    Participant,
+    Role,
+    Status,
+)
+from .session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import pytest
 import redis
 from redis.asyncio import Redis
 
+from konsil import redis_program
 from waiting_room.connection import connect
 from waiting_room.keyspace import Keyspace
 from waiting_room.store import SessionStore
@@ -65,8 +66,7 @@ class RedisServer:
         shutil.rmtree(self.directory)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        assert program is not None, "redis-server is not installed"
+        program = redis_program.find().path
         self.socket.unlink(missing_ok=True)
         process = subprocess.Popen(
             [

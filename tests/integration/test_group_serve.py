@@ -148,8 +148,12 @@ async def test_a_killed_forwarder_is_back_within_five_seconds(tmp_path: Path) ->
         for caller in callers:
             await caller.goes("sfu", 2)
         await asyncio.gather(*(one.connect_media(*callers) for one in callers))
-        told = [m for m in callers[0].messages if m["type"] == "group_sources"]
-        assert told[-1]["generation"] == 2
+
+        async def told_anew() -> bool:
+            told = [m for m in callers[0].messages if m["type"] == "group_sources"]
+            return bool(told[-1]["generation"] == 2)
+
+        await until(told_anew)
         await asyncio.gather(*(one.sees(*callers, more=1) for one in callers))
         assert time.monotonic() - killed < allowed(5)
         assert await metric(server, "konsil_sfu_restarts_total") == 1

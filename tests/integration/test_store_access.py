@@ -10,8 +10,16 @@ from redis.exceptions import NoPermissionError, RedisError
 from tests.integration.conftest import RedisServer, StartNode, StoreNode, until
 from waiting_room.connection import connect
 from waiting_room.errors import ConfigError
+from waiting_room.events import (
+    Admit,
+    End,
+    EnterCall,
+    Join,
+    Leave,
+)
 from waiting_room.keyspace import ACL_COMMANDS, Keyspace
-from waiting_room.session import Admit, End, EnterCall, Join, Leave, Role, Session
+from waiting_room.participant import Role
+from waiting_room.session import Session
 from waiting_room.store import Changed, Posted, SessionStore
 
 NOW = 1_800_000_000_000

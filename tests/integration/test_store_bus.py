@@ -6,7 +6,15 @@ import pytest
 
 from tests.integration.conftest import RedisServer, StartNode, until
 from waiting_room import bus
-from waiting_room.session import Disconnect, End, Join, Leave, Lock, Role, Session
+from waiting_room.events import (
+    Disconnect,
+    End,
+    Join,
+    Leave,
+    Lock,
+)
+from waiting_room.participant import Role
+from waiting_room.session import Session
 from waiting_room.store import MAILBOX_BYTES, MAILBOX_MAX, Changed, Posted, SessionStore
 
 NOW = 1_800_000_000_000

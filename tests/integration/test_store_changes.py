@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from tests.integration.conftest import RedisServer, StartNode, StoreNode, until
 from waiting_room.codec import decode
 from waiting_room.errors import StoreUnavailable
-from waiting_room.session import (
+from waiting_room.events import (
     Admit,
     BackToWaiting,
     Change,
@@ -20,12 +20,16 @@ from waiting_room.session import (
     Join,
     Leave,
     Lock,
+)
+from waiting_room.participant import (
     Participant,
-    Refusal,
     Role,
+    Status,
+)
+from waiting_room.session import (
+    Refusal,
     Session,
     SessionStatus,
-    Status,
 )
 from waiting_room.store import Changed, Posted
 

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from tests.integration.conftest import RedisServer, StartNode, StoreNode, until
 from waiting_room.connection import connect
 from waiting_room.errors import ConfigError, StoreUnavailable
-from waiting_room.keyspace import Keyspace
-from waiting_room.session import (
+from waiting_room.events import (
     Admit,
     Change,
     Disconnect,
@@ -25,11 +24,16 @@ from waiting_room.session import (
     EnterCall,
     Join,
     Lock,
-    Refusal,
-    Role,
-    Session,
-    Status,
     Sweep,
+)
+from waiting_room.keyspace import Keyspace
+from waiting_room.participant import (
+    Role,
+    Status,
+)
+from waiting_room.session import (
+    Refusal,
+    Session,
 )
 from waiting_room.store import Changed, Posted, SessionStore
 

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waiting_room.codec import REVISION_LENGTH, CodecError, _revision, decode, encode, revision
-from waiting_room.session import Join, Role, Session, apply
+from waiting_room.events import Join
+from waiting_room.participant import Role
+from waiting_room.session import (
+    Session,
+    apply,
+)
 
 NOW = 1_800_000_000_000
 

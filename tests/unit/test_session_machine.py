@@ -7,13 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from waiting_room.codec import decode, encode
-from waiting_room.merge import merge
-from waiting_room.session import (
-    AWAY_MAX_MS,
-    FINAL_MAX,
-    HOST_SEATS,
-    INSIDE,
-    LIVE_MAX,
+from waiting_room.events import (
     Admit,
     BackToWaiting,
     Decline,
@@ -24,13 +18,23 @@ from waiting_room.session import (
     Leave,
     Lock,
     NodeGone,
-    Refusal,
     Remove,
-    Role,
-    Session,
-    Status,
     Sweep,
     Unlock,
+)
+from waiting_room.merge import merge
+from waiting_room.participant import (
+    INSIDE,
+    Role,
+    Status,
+)
+from waiting_room.session import (
+    AWAY_MAX_MS,
+    FINAL_MAX,
+    HOST_SEATS,
+    LIVE_MAX,
+    Refusal,
+    Session,
     apply,
 )
 from waiting_room.views import view_for

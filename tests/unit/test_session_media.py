@@ -7,9 +7,7 @@ from dataclasses import replace
 import pytest
 
 from waiting_room.codec import decode, encode
-from waiting_room.media import BACK_AFTER_MS, Media, MediaMode, Topology
-from waiting_room.merge import merge
-from waiting_room.session import (
+from waiting_room.events import (
     Admit,
     BackToWaiting,
     Disconnect,
@@ -19,12 +17,18 @@ from waiting_room.session import (
     MoveMedia,
     PeersApart,
     PlaceMedia,
-    Refusal,
     Remove,
-    Role,
-    Session,
-    Status,
     Sweep,
+)
+from waiting_room.media import BACK_AFTER_MS, Media, MediaMode, Topology
+from waiting_room.merge import merge
+from waiting_room.participant import (
+    Role,
+    Status,
+)
+from waiting_room.session import (
+    Refusal,
+    Session,
     apply,
 )
 from waiting_room.views import view_for

@@ -5,8 +5,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waiting_room.merge import merge
-from waiting_room.session import (
+from waiting_room.events import (
     Admit,
     BackToWaiting,
     Decline,
@@ -17,10 +16,15 @@ from waiting_room.session import (
     Leave,
     Lock,
     Remove,
-    Role,
-    Session,
-    Status,
     Unlock,
+)
+from waiting_room.merge import merge
+from waiting_room.participant import (
+    Role,
+    Status,
+)
+from waiting_room.session import (
+    Session,
     apply,
 )
 

@@ -4,15 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from waiting_room.session import (
-    AWAY_MAX_MS,
-    FINAL_MAX,
-    HOST_SEATS,
-    LIVE_MAX,
-    TRANSITIONS,
-    TTL_AWAY_MS,
-    TTL_CONNECTED_MS,
-    TTL_EMPTY_MS,
+from waiting_room.events import (
     Admit,
     BackToWaiting,
     Change,
@@ -25,15 +17,27 @@ from waiting_room.session import (
     Leave,
     Lock,
     NodeGone,
-    Participant,
-    Refusal,
     Remove,
-    Role,
-    Session,
-    SessionStatus,
-    Status,
     Sweep,
     Unlock,
+)
+from waiting_room.participant import (
+    Participant,
+    Role,
+    Status,
+)
+from waiting_room.session import (
+    AWAY_MAX_MS,
+    FINAL_MAX,
+    HOST_SEATS,
+    LIVE_MAX,
+    TRANSITIONS,
+    TTL_AWAY_MS,
+    TTL_CONNECTED_MS,
+    TTL_EMPTY_MS,
+    Refusal,
+    Session,
+    SessionStatus,
     Verb,
     apply,
     lapsed,

@@ -1,6 +1,6 @@
 """Who sees whom."""
 
-from waiting_room.session import (
+from waiting_room.events import (
     Admit,
     Decline,
     Disconnect,
@@ -9,9 +9,13 @@ from waiting_room.session import (
     Join,
     Leave,
     Lock,
+)
+from waiting_room.participant import (
     Role,
-    Session,
     Status,
+)
+from waiting_room.session import (
+    Session,
     apply,
 )
 from waiting_room.views import RoomView, view_for

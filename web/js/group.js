@@ -37,7 +37,6 @@ import { SfuConnection } from "./sfuconnection.js";
  * @property {[event: {participant: string, path: "direct" | "relay" | "sfu"}]} path
  * @property {[speaking: readonly string[]]} speakers loudest first
  * @property {[event: {participant: string, quality: Quality}]} quality
- * @property {[sharing: boolean]} sharing of our own screen
  */
 
 /** Between two wishes about sizes, ms; four a second may be had. */
@@ -146,10 +145,14 @@ export class Group extends Emitter {
     return typeof this.#moves.viaOf(participant) === "number";
   }
 
-  /** Whether our screen is sent. */
-  get sharing() {
-    return this.#tracks.screen !== null;
-  }
+  /** For our own screen. @type {import("./ownscreen.js").ScreenWay} */
+  screenWay = {
+    sound: true,
+    send: (stream) => {
+      this.#put("screen", stream?.getVideoTracks()[0] ?? null);
+      this.#put("screen_audio", stream?.getAudioTracks()[0] ?? null);
+    },
+  };
 
   /** @param {RoomView} room */
   updateRoom(room) {
@@ -207,47 +210,6 @@ export class Group extends Emitter {
     there("tracks");
   }
 
-  /** Asks the person which screen or window, and sends it. Resolves to whether something is sent. */
-  async share() {
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getDisplayMedia({
-        video: { frameRate: { max: 15 } }, audio: true,
-      });
-    } catch {
-      // Thought better of, or not permitted: the browser has said so itself.
-      return false;
-    }
-    return this.adopt(stream);
-  }
-
-  /** Sends what is captured already. @param {MediaStream} stream @returns {boolean} whether it is sent */
-  adopt(stream) {
-    const [picture] = stream.getVideoTracks();
-    if (!picture || this.#closed || !this.#present) {
-      for (const track of stream.getTracks()) track.stop();
-      return false;
-    }
-    this.unshare();
-    picture.contentHint = "detail";
-    picture.addEventListener("ended", () => {
-      if (this.#tracks.screen === picture) this.unshare();
-    });
-    this.#put("screen", picture);
-    this.#put("screen_audio", stream.getAudioTracks()[0] ?? null);
-    this.emit("sharing", true);
-    return true;
-  }
-
-  unshare() {
-    if (!this.#tracks.screen) return;
-    for (const source of /** @type {const} */ (["screen", "screen_audio"])) {
-      this.#tracks[source]?.stop();
-      this.#put(source, null);
-    }
-    this.emit("sharing", false);
-  }
-
   /** @param {readonly Tile[]} tiles how large everything is shown, the most important first */
   show(tiles) {
     this.#tiles = tiles;
@@ -259,7 +221,6 @@ export class Group extends Emitter {
     if (this.#closed) return;
     this.#closed = true;
     this.#end();
-    this.unshare();
     clearInterval(this.#qualityTimer);
     clearTimeout(this.#movesTimer);
     for (const leave of this.#leave) leave();
@@ -345,7 +306,6 @@ export class Group extends Emitter {
     this.#present = null;
     this.#sources = [];
     this.emit("speakers", []);
-    this.unshare();
     for (const way of [...this.#connections.keys()]) this.#drop(way);
   }
 

@@ -11,11 +11,12 @@ import { makeLink } from "./link.js";
  *
  * @typedef {object} GateOptions
  * @property {(event: import("./callstate.js").CallEvent
- *   | {type: "sharing", sharing: boolean} | {type: "mute_answered"}) => void} dispatch
+ *   | {type: "mute_answered"}) => void} dispatch
  * @property {(name: string, stream: MediaStream | null) => void} show a participant's stream, or with
  *   " screen" behind the name a screen's; null: none any more
  * @property {import("./link.js").Link} link
- * @property {import("./pairscreen.js").PairScreen} screen shown without a forwarder
+ * @property {import("./ownscreen.js").OwnScreen} screen
+ * @property {import("./ownscreen.js").ScreenWay} pairWay of a screen without a forwarder
  */
 
 /** Without it a browser cannot take part in a group: what a forwarder passes on must be sealed. */
@@ -46,13 +47,7 @@ export class GroupGate {
       this.#tiles = tiles;
       this.#group?.show(tiles);
     },
-    share: () => {
-      const { screen } = this.#options;
-      if (this.#group?.sharing) this.#group.unshare();
-      else if (screen.on) screen.stop();
-      else if (this.#room?.media.mode === "sfu") void this.#group?.share();
-      else void screen.share();
-    },
+    share: () => void this.#options.screen.toggle(),
     keepSound: () => this.#options.dispatch({ type: "mute_answered" }),
   };
 
@@ -64,12 +59,9 @@ export class GroupGate {
   /** @param {RoomView} room */
   updateRoom(room) {
     this.#room = room;
-    if (this.#group) {
-      this.#group.updateRoom(room);
-      this.#handScreen();
-    } else if (room.media.mode === "sfu") {
-      void this.#load();
-    }
+    if (this.#group) this.#group.updateRoom(room);
+    else if (room.media.mode === "sfu") void this.#load();
+    this.#chooseWay();
   }
 
   /**
@@ -105,6 +97,7 @@ export class GroupGate {
   }
 
   close() {
+    this.#options.screen.take(null);
     this.#group?.close();
     this.#group = null;
     this.#visit = null;
@@ -140,17 +133,17 @@ export class GroupGate {
     group.on("path", (event) => dispatch({ type: "peer_path", ...event }));
     group.on("speakers", (speaking) => dispatch({ type: "peer_speakers", speaking }));
     group.on("quality", (event) => dispatch({ type: "peer_quality", ...event }));
-    group.on("sharing", (sharing) => dispatch({ type: "sharing", sharing }));
     this.#group = group;
     group.show(this.#tiles);
     group.updateRoom(room);
-    this.#handScreen();
+    this.#chooseWay();
   }
 
-  /** What is shown goes on being shown when the call becomes a group. */
-  #handScreen() {
-    if (!this.#group || this.#room?.media.mode !== "sfu") return;
-    const shown = this.#options.screen.give();
-    if (shown) this.#group.adopt(shown);
+  #chooseWay() {
+    const { screen, pairWay } = this.#options;
+    const room = this.#room;
+    const inside = room?.you === "admitted" || room?.you === "in_call";
+    const forwarded = this.#group && room?.media.mode === "sfu";
+    screen.take(!inside ? null : forwarded ? this.#group?.screenWay ?? null : pairWay);
   }
 }

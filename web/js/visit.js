@@ -10,7 +10,7 @@ import { ChatGate } from "./chatgate.js";
 import { DeviceSet } from "./devices.js";
 import { canSealFrames, GroupGate } from "./groupgate.js";
 import { IceServers } from "./iceservers.js";
-import { PairScreen } from "./pairscreen.js";
+import { OwnScreen } from "./ownscreen.js";
 import { createPeers } from "./peer.js";
 import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
 import { keepTold, recallTold } from "./told.js";
@@ -72,7 +72,8 @@ export class Visit {
   /** @type {Promise<void> | null} */
   #prepared = null;
   #receipt = "";
-  #screen;
+  /** Our screen, where it takes the place of the camera's picture. @type {MediaStreamTrack | null} */
+  #shown = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #checkTimer;
   /** @type {number} */
@@ -90,20 +91,11 @@ export class Visit {
       ask: () => askIceServers(options.link.token, this.memory.secret),
     });
     this.devices = new DeviceSet(this.memory);
-    this.#screen = new PairScreen({
-      put: (track) => {
-        const picture = track ?? this.devices.stream.getVideoTracks()[0] ?? null;
-        void this.#peers?.replaceTrack("video", picture);
-      },
-      changed: (sharing) => {
-        options.dispatch({ type: "sharing", sharing });
-        this.#tellMedia();
-      },
-    });
     this.group = new GroupGate({
       dispatch: options.dispatch,
       link: options.link,
-      screen: this.#screen,
+      screen: new OwnScreen((sharing) => options.dispatch({ type: "sharing", sharing })),
+      pairWay: { sound: false, send: (stream) => this.#showInPlaceOfCamera(stream) },
       show: (name, stream) => {
         if (stream) this.streams.set(name, stream);
         else this.streams.delete(name);
@@ -116,7 +108,7 @@ export class Visit {
       this.#tellMedia();
     });
     this.devices.on("track", (kind, track) => {
-      if (kind === "audio" || !this.#screen.on) void this.#peers?.replaceTrack(kind, track);
+      if (kind === "audio" || !this.#shown) void this.#peers?.replaceTrack(kind, track);
       this.group.replaceTrack(kind, track);
     });
     this.remember({});
@@ -395,7 +387,6 @@ export class Visit {
 
   #release() {
     this.chat.end();
-    this.#screen.stop();
     this.group.close();
     this.#peers?.close();
     this.#peers = null;
@@ -407,9 +398,21 @@ export class Visit {
     this.#channel = null;
   }
 
+  /**
+   * Two people need no further section for a screen, so nothing has to be negotiated.
+   *
+   * @param {MediaStream | null} screen
+   */
+  #showInPlaceOfCamera(screen) {
+    this.#shown = screen?.getVideoTracks()[0] ?? null;
+    const camera = this.devices.stream.getVideoTracks()[0] ?? null;
+    void this.#peers?.replaceTrack("video", this.#shown ?? camera);
+    this.#tellMedia();
+  }
+
   #tellMedia() {
     const { microphone, camera } = this.devices.state;
-    this.#peers?.setMedia({ audio: microphone === "on", video: camera === "on" || this.#screen.on });
+    this.#peers?.setMedia({ audio: microphone === "on", video: camera === "on" || this.#shown !== null });
   }
 
   async #makeCertificate() {

@@ -1,0 +1,51 @@
+"""Who takes part in a session: role, status, and where they are. Pure. Times are ms since 1970."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    HOST = "host"
+    CLIENT = "client"
+    GUEST = "guest"
+
+
+class Status(StrEnum):
+    """Of a participant; the diagram is in docs/protocol.md section 2."""
+
+    WAITING = "waiting"
+    ADMITTED = "admitted"
+    IN_CALL = "in_call"
+    LEFT = "left"
+    DECLINED = "declined"
+    REMOVED = "removed"
+
+
+LIVE: Final = frozenset({Status.WAITING, Status.ADMITTED, Status.IN_CALL})
+INSIDE: Final = frozenset({Status.ADMITTED, Status.IN_CALL})  # may exchange signals
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    id: str
+    role: Role
+    name: str
+    status: Status
+    instance: str  # the page load last seen
+    since: int  # when `status` came about
+    node: str | None  # which node holds the socket; None: nobody does
+    away_since: int | None  # when the socket was lost; None while connected, or when no longer live
+    place: int  # the session version at which they took their place; the line is sorted by it
+    changed: int  # the session version that last changed this participant
+    groups: bool = False  # whether the page last seen can take part in a group
+
+    @property
+    def connected(self) -> bool:
+        return self.node is not None
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE
