@@ -7,6 +7,7 @@ import { Emitter } from "./emitter.js";
 import { FrameKeeper } from "./framekeeper.js";
 import { KeyHandout } from "./keyhandout.js";
 import { Moves } from "./moves.js";
+import { onNetworkChange } from "./network.js";
 import { sameTiles, wantedOf } from "./sections.js";
 import { SfuConnection } from "./sfuconnection.js";
 
@@ -106,11 +107,9 @@ export class Group extends Emitter {
     this.#moves = new Moves((output) => this.#handleMove(output));
     this.#tracks.microphone = options.stream.getAudioTracks()[0] ?? null;
     this.#tracks.camera = options.stream.getVideoTracks()[0] ?? null;
-    const online = () => this.#connection?.restartIce();
-    addEventListener("online", online);
     this.#qualityTimer = setInterval(() => void this.#lookAtQuality(), QUALITY_LOOK);
     this.#leave = [
-      () => removeEventListener("online", online),
+      onNetworkChange(() => this.#connection?.restartIce()),
       channel.on("sources", (message) => this.#told(message)),
       channel.on("speakers", ({ generation, speaking }) => {
         if (generation === this.#present?.generation) this.emit("speakers", speaking);

@@ -3,6 +3,7 @@
 import { Connection } from "./connection.js";
 import { Emitter } from "./emitter.js";
 import { identityOf, ownIdentity } from "./identity.js";
+import { onNetworkChange } from "./network.js";
 import { isInitiator } from "./partner.js";
 import { Party } from "./party.js";
 import { makeShare } from "./sealing.js";
@@ -480,27 +481,4 @@ export function createPeers(options) {
 /** @param {import("./protocol.js").Status} status */
 function isIn(status) {
   return status === "admitted" || status === "in_call";
-}
-
-/**
- * @param {() => void} listener
- * @returns {() => void} stops it
- */
-function onNetworkChange(listener) {
-  // Only Chromium has it, and it tells of every new estimate, too; other browsers tell of a new network
-  // by `online` alone.
-  /** @type {(EventTarget & {type?: string}) | undefined} */
-  const connection = /** @type {any} */ (navigator).connection;
-  let type = connection?.type;
-  const changed = () => {
-    if (connection?.type === type) return;
-    type = connection?.type;
-    listener();
-  };
-  window.addEventListener("online", listener);
-  connection?.addEventListener("change", changed);
-  return () => {
-    window.removeEventListener("online", listener);
-    connection?.removeEventListener("change", changed);
-  };
 }
