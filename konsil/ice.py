@@ -11,11 +11,13 @@ from turn import credentials
 class RelayAccess:
     """Where a relay is, and the secret it shares with us (None where it needs no credentials).
 
-    `secret` is asked for each time: it may have been rotated.
+    `secret` is asked for each time: it may have been rotated. `ours`: it is the relay of this
+    process.
     """
 
     urls: tuple[str, ...]
     secret: Callable[[], Secret] | None
+    ours: bool = False
 
     @property
     def relay_urls(self) -> tuple[str, ...]:
@@ -34,6 +36,12 @@ class RelayAccess:
         if self.secret is None or not self.relay_urls:
             return None
         return credentials.issue(self.secret().reveal(), opaque, expires_at)
+
+    def check_credentials(self, opaque: str, expires_at: int) -> tuple[str, str] | None:
+        """The same for a check alone; a relay that does not know of checks refuses them."""
+        if self.secret is None or not self.relay_urls:
+            return None
+        return credentials.issue_check(self.secret().reveal(), opaque, expires_at)
 
 
 def external(urls: Sequence[str], secret: Secret | None) -> RelayAccess | None:

@@ -22,10 +22,11 @@ from konsil.settings import Settings
 from konsil.sfu_access import SfuAccess
 from konsil.turn_secret import CREDENTIAL_SECONDS
 from signaling.app import Server, build
-from signaling.deps import Deps, IceServer, IceServers
+from signaling.deps import CheckServers, Deps, IceServer, IceServers, no_check
 from signaling.door import MAX_CONNECTIONS
 from signaling.metrics import Metrics
 from signaling.pages import PagesError
+from turn.checks import CHECK_SECONDS
 from waiting_room.connection import connect
 from waiting_room.invitations import MINUTES_MAX
 from waiting_room.keys import KeyRing
@@ -97,6 +98,7 @@ def _server(
                 public_url=public_url,
                 web_root=Path(str(resources.files("web"))),
                 ice_servers=_ice_servers(house),
+                check_servers=_check_servers(house),
                 ready=house.missing,
                 ice_transport_policy=cast(Literal["all", "relay"], settings.ice_transport_policy),
                 media_topology=topology(settings),
@@ -167,6 +169,21 @@ def _ice_servers(house: House) -> Callable[[str, int], IceServers]:
         if relay.stun_urls:
             servers.append(IceServer(relay.stun_urls))
         return IceServers(tuple(servers), expires_at - time)
+
+    return made
+
+
+def _check_servers(house: House) -> Callable[[str], CheckServers]:
+    def made(opaque: str) -> CheckServers:
+        relay = house.relay
+        given = relay and relay.check_credentials(opaque, now() + CHECK_SECONDS)
+        if not relay or not given:
+            return no_check(opaque)
+        return CheckServers(
+            "own" if relay.ours else "other",
+            tuple(IceServer((url,), *given) for url in relay.relay_urls),
+            CHECK_SECONDS,
+        )
 
     return made
 

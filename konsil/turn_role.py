@@ -32,7 +32,7 @@ async def running(house: House) -> AsyncIterator[Running]:
     relay, ports = await _started(house, planned, secrets)
     watching = asyncio.create_task(_watch(relay, secrets))
     try:
-        house.relay = RelayAccess(planned.urls(ports), secrets.current)
+        house.relay = RelayAccess(planned.urls(ports), secrets.current, ours=True)
         house.ready["relay"] = lambda: relay.ready
         house.renewals.append(lambda: _renew(relay))
         yield Running(

@@ -5,7 +5,7 @@ import hashlib
 import math
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
@@ -16,6 +16,7 @@ from signaling.arrivals import GRACE_S
 from signaling.credentials import PARTICIPANT, Credentials, participant_secret
 from signaling.deps import Deps
 from signaling.headers import CACHE_REVALIDATE
+from signaling.ice_entries import entries
 from signaling.rooms import Rooms
 from waiting_room.errors import Refused
 from waiting_room.invitations import OPENS_BEFORE_DEFAULT, issue, plan
@@ -149,15 +150,7 @@ class Api:
         made = self._deps.ice_servers(
             base64.urlsafe_b64encode(digest).decode("ascii"), claims.closes_at + GRACE_S
         )
-        servers = []
-        for server in made.servers:
-            entry: dict[str, Any] = {"urls": list(server.urls)}
-            if server.username is not None:
-                entry["username"] = server.username
-            if server.credential is not None:
-                entry["credential"] = server.credential
-            servers.append(entry)
-        return answer({"ice_servers": servers, "ttl": made.ttl})
+        return answer({"ice_servers": entries(made.servers), "ttl": made.ttl})
 
     async def _admitted(self, claims: Claims, request: web.Request) -> str:
         """Give the participant id, or for a host without one the token's. Raises Refused.

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from signaling.api import Api
+from signaling.check_api import CheckApi
 from signaling.code_api import CodeApi
 from signaling.credentials import Credentials
 from signaling.deps import Deps
@@ -115,6 +116,7 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
     app.on_response_prepare.append(on_response_prepare(headers))
     credentials = Credentials(deps, hub.arrivals)
     app.router.add_routes(Api(deps, credentials, hub.rooms).routes())
+    app.router.add_routes(CheckApi(deps, credentials).routes())
     app.router.add_routes(SignInApi(deps, credentials).routes())
     app.router.add_routes(CodeApi(deps, credentials, hub.rooms).routes())
     app.router.add_routes(ReceiptApi(deps, credentials, hub.rooms).routes())

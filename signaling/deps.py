@@ -33,6 +33,24 @@ class IceServers:
     ttl: int
 
 
+@dataclass(frozen=True, slots=True)
+class CheckServers:
+    """What a page measures the way to the relay with.
+
+    `relay`: "own" knows of checks, "other" may refuse them, "none" is not there; then `servers`
+    is empty.
+    """
+
+    relay: Literal["own", "other", "none"]
+    servers: tuple[IceServer, ...] = ()
+    ttl: int = 0
+
+
+def no_check(opaque: str) -> CheckServers:
+    """There is no relay."""
+    return CheckServers("none")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """Everything that signaling does not make itself."""
@@ -50,6 +68,8 @@ class Deps:
     ice_servers: Callable[[str, int], IceServers]
     """Makes the ICE servers of one participant out of an opaque id of theirs; credentials are
     good until the given time (s since 1970), or less."""
+    check_servers: Callable[[str], CheckServers] = no_check
+    """Makes those of one check out of an opaque id of it; they are good for nothing else."""
     ready: Callable[[], Sequence[str]] = tuple
     """Names what else is not ready to serve ("relay"), nothing when all is well."""
     ice_transport_policy: Literal["all", "relay"] = "all"

@@ -10,6 +10,7 @@ from turn.allocation_table import AllocationTable
 from turn.attributes import Attribute, ErrorCode
 from turn.authentication import Identity
 from turn.channel import ChannelRule
+from turn.checks import CheckAccount
 from turn.config import MAX_ALLOCATION_LIFETIME, MIN_ALLOCATION_LIFETIME, Limits
 from turn.counters import Counters
 from turn.exchange import Exchange
@@ -39,12 +40,13 @@ class Opening:
     """An allocation whose sockets are being opened.
 
     `waiting` are sockets asked for and not yet reported, `ready` those that are open. `spare`
-    becomes the reservation. `errors` are what ADDRESS-ERROR-CODE will say.
+    becomes the reservation. `errors` are what ADDRESS-ERROR-CODE will say. `account` is a check's.
     """
 
     exchange: Exchange
     wish: Wish
     lifetime: int
+    account: CheckAccount | None = None
     ready: list[RelayedAddress] = field(default_factory=list)
     waiting: dict[int, RelayedAddress] = field(default_factory=dict)
     spare: RelayedAddress | None = None
@@ -61,8 +63,13 @@ Result = tuple[Exchange, bytes | RequestRefused]
 
 
 def lifetime_for(request: Message, identity: Identity, wall: float) -> int:
-    """Seconds to grant (RFC 8656 §7.2): 600 to 3600, and little beyond the credential's end."""
+    """Seconds to grant (RFC 8656 §7.2): 600 to 3600, and little beyond the credential's end.
+
+    A check ends with its credential, though that is less than RFC 8656 §3.2 has as the default.
+    """
     asked = requested_lifetime(request)
+    if identity.claim.check:
+        return max(1, int(identity.claim.expires_at - wall))
     credential = max(MIN_ALLOCATION_LIFETIME, int(identity.claim.expires_at - wall))
     return min(max(asked, MIN_ALLOCATION_LIFETIME), MAX_ALLOCATION_LIFETIME, credential)
 
@@ -165,11 +172,24 @@ class Allocator:
             raise RequestRefused(ErrorCode.ALLOCATION_QUOTA_REACHED)
         if draining or self._table.quota.full:
             raise RequestRefused(ErrorCode.INSUFFICIENT_CAPACITY)
-        opening = Opening(
-            exchange, wish, lifetime_for(exchange.request, exchange.signer, exchange.wall)
-        )
+        lifetime = lifetime_for(exchange.request, exchange.signer, exchange.wall)
+        opening = Opening(exchange, wish, lifetime, self._account(exchange))
         self._start(opening)
         return self._finished(opening)
+
+    def _account(self, exchange: Exchange) -> CheckAccount | None:
+        """Count this allocation to the check it is made for, if it is for one."""
+        signer = exchange.signer
+        if not signer.claim.check:
+            return None
+        ends = exchange.now + signer.claim.expires_at - exchange.wall
+        account = self._table.account(signer.username, ends)
+        if account is None:
+            raise RequestRefused(ErrorCode.INSUFFICIENT_CAPACITY)
+        if account.made >= self._limits.check_allocations:
+            raise RequestRefused(ErrorCode.ALLOCATION_QUOTA_REACHED)
+        account.made += 1
+        return account
 
     def opened(self, relay_id: int) -> Result | None:
         """A socket is open; the result, when the opening has all it can get."""
@@ -212,7 +232,8 @@ class Allocator:
         families = [family for family in (wish.family, wish.additional) if family is not None]
         if not any(family in hosts for family in families):
             raise RequestRefused(ErrorCode.ADDRESS_FAMILY_NOT_SUPPORTED)
-        if wish.reserve_next and (not self._reservations or self._table.reservations_full):
+        reserves = self._reservations and opening.account is None
+        if wish.reserve_next and (not reserves or self._table.reservations_full):
             raise RequestRefused(ErrorCode.INSUFFICIENT_CAPACITY)
         for family in families:
             self._ask(opening, family)
@@ -224,12 +245,15 @@ class Allocator:
             opening.refuse(family, ErrorCode.ADDRESS_FAMILY_NOT_SUPPORTED)
             return
         wish = opening.wish
-        if wish.reserve_next:
-            port = host.pool.take_pair()
+        pool = host.pool if opening.account is None else host.checks
+        if pool is None:
+            port = None
+        elif wish.reserve_next:
+            port = pool.take_pair()
         elif wish.even:
-            port = host.pool.take_even()
+            port = pool.take_even()
         else:
-            port = host.pool.take()
+            port = pool.take()
         if port is None:
             opening.refuse(family, ErrorCode.INSUFFICIENT_CAPACITY)
             return
@@ -272,7 +296,9 @@ class Allocator:
         rate = self._limits.requests_per_allocation
         bucket = Bucket(rate, 2 * rate, now)
         channels = self._channels.range_for(opening.wish.lifetime)
-        allocation = Allocation(flow, signer.username, signer.claim.opaque, bucket, channels)
+        allocation = Allocation(
+            flow, signer.username, signer.claim.opaque, bucket, channels, opening.account
+        )
         self._table.add(allocation, opening.ready, now + opening.lifetime)
         self._counters.allocations_made[flow.transport.value] += 1
         attributes: list[tuple[int, bytes]] = [

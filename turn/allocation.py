@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from turn.address import Address, Family, family_of
 from turn.channel import Channel, ChannelTable
+from turn.checks import CheckAccount
 from turn.five_tuple import FiveTuple
 from turn.permission import Permission
 from turn.quotas import Bucket
@@ -40,13 +41,17 @@ class Reservation:
 
 @dataclass(slots=True, eq=False)
 class Allocation:
-    """Everything held for one client flow. Quotas count it to `user` and the client's address."""
+    """Everything held for one client flow. Quotas count it to `user` and the client's address.
+
+    `account` is that of a check, which may reach less; None for what belongs to calls.
+    """
 
     flow: FiveTuple
     username: bytes
     user: str
     requests: Bucket
     channel_numbers: range
+    account: CheckAccount | None = None
     relayed: dict[Family, RelayedAddress] = field(default_factory=dict)
     permissions: dict[str, Permission] = field(default_factory=dict)
     channels: ChannelTable = field(default_factory=ChannelTable)

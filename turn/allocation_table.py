@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from turn.address import Address, Family
 from turn.allocation import RESERVATION_LIFETIME, Allocation, RelayedAddress, Reservation
 from turn.channel import CHANNEL_LIFETIME, QUARANTINE, Channel
+from turn.checks import CheckAccount
 from turn.config import Limits
 from turn.deadlines import Deadlines
 from turn.five_tuple import FiveTuple
 from turn.outputs import (
     AttachRelay,
     BindChannel,
+    CloseMeter,
     CloseRelay,
     EndFlow,
+    OpenMeter,
     OpenRelay,
     Output,
     Permit,
@@ -34,10 +37,20 @@ from turn.quotas import AllocationQuota
 
 @dataclass(frozen=True, slots=True)
 class RelayHost:
-    """Where relayed addresses of one family come from; `shown` is what clients are told."""
+    """Where relayed addresses of one family come from; `shown` is what clients are told.
+
+    `checks` has the ports of checks, which are none of `pool`; None where there are no checks.
+    """
 
     shown: str
     pool: PortPool
+    checks: PortPool | None = None
+
+    def give_back(self, port: int) -> None:
+        """A port of either."""
+        self.pool.give_back(port)
+        if self.checks is not None:
+            self.checks.give_back(port)
 
 
 class AllocationTable:
@@ -56,7 +69,11 @@ class AllocationTable:
         self._flows: dict[FiveTuple, Allocation] = {}
         self._relays: dict[int, RelayedAddress] = {}
         self._reservations: dict[bytes, Reservation] = {}
-        self._max_reservations = limits.allocations
+        # Accounts of checks by user name, and relayed addresses on them.
+        self._accounts: dict[bytes, CheckAccount] = {}
+        self._checked: dict[Address, CheckAccount] = {}
+        self._limits = limits
+        self._last_meter = 0
         self._deadlines = Deadlines()
         self._last_relay_id = 0
 
@@ -76,7 +93,7 @@ class AllocationTable:
 
     @property
     def reservations_full(self) -> bool:
-        return len(self._reservations) >= self._max_reservations
+        return len(self._reservations) >= self._limits.allocations
 
     # Relay sockets
 
@@ -93,7 +110,8 @@ class AllocationTable:
     def close(self, relayed: RelayedAddress, *, opened: bool = True) -> None:
         """Give socket and port back."""
         del self._relays[relayed.relay_id]
-        self.hosts[relayed.family].pool.give_back(relayed.port)
+        self.hosts[relayed.family].give_back(relayed.port)
+        self._checked.pop(relayed.address, None)
         if opened:
             self.outputs.append(CloseRelay(relayed.relay_id))
 
@@ -108,7 +126,11 @@ class AllocationTable:
             address.expires = expires
             allocation.relayed[address.family] = address
             self._deadlines.watch(address)
-            self.outputs.append(AttachRelay(address.relay_id, allocation.flow))
+            meter = 0
+            if allocation.account is not None:
+                self._checked[address.address] = allocation.account
+                meter = allocation.account.meter
+            self.outputs.append(AttachRelay(address.relay_id, allocation.flow, meter))
 
     def delete(self, allocation: Allocation) -> None:
         """End an allocation with everything it holds."""
@@ -155,6 +177,24 @@ class AllocationTable:
         del self._reservations[token]
         self._deadlines.forget(reservation)
         return reservation.relayed
+
+    # Checks
+
+    def account(self, username: bytes, ends: float) -> CheckAccount | None:
+        """The account of a check credential that is good until `ends`, opened if there is none;
+        None when `Limits.checks` are open."""
+        account = self._accounts.get(username)
+        if account is None and len(self._accounts) < self._limits.checks:
+            self._last_meter += 1
+            account = CheckAccount.until(username, self._last_meter, ends)
+            self._accounts[username] = account
+            self._deadlines.watch(account)
+            self.outputs.append(OpenMeter(account.meter, self._limits.check_bytes))
+        return account
+
+    def checked(self, address: Address) -> CheckAccount | None:
+        """Whose check a relayed address of this process belongs to."""
+        return self._checked.get(address)
 
     # Permissions and channels
 
@@ -206,6 +246,9 @@ class AllocationTable:
                 case Reservation():
                     del self._reservations[item.token]
                     self.close(item.relayed)
+                case CheckAccount():
+                    del self._accounts[item.username]
+                    self.outputs.append(CloseMeter(item.meter))
 
     def _revoke(self, allocation: Allocation, permission: Permission) -> None:
         del allocation.permissions[permission.host]

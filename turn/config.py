@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
+from turn.checks import check_ports
 from turn.five_tuple import Transport
 
 # RFC 8656 §3.2 and §7.2: what an allocation lives without and with a LIFETIME in the request.
@@ -54,6 +55,13 @@ class Limits:
     unproven_excess: int = 2048
     """Bytes that answers to one unproven UDP source may exceed its requests by before it must
     wait; refilled at a sixteenth of this per second. Beyond it requests go unanswered."""
+    checks: int = 128
+    """Check credentials in use at a time; beyond it Allocate with a further one is answered 508."""
+    check_allocations: int = 24
+    """Allocations of one check credential, those that have ended too; beyond it 486."""
+    check_bytes: int = 3 << 20
+    """Payload of one check credential, in and out of all its relayed addresses together; what
+    exceeds it is dropped."""
     connections: int = 4000
     """TCP and TLS connections in all; a further one is closed at once."""
     connections_per_address: int = 256
@@ -104,6 +112,17 @@ class RelayConfig:
     nonce_lifetime: int = 600
     processes: int = 1
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def ports_for_calls(self) -> range:
+        """Relay ports of all processes but those for checks."""
+        return range(self.min_port, self.ports_for_checks.start)
+
+    @property
+    def ports_for_checks(self) -> range:
+        """The last ports of the range, for checks alone; may be empty."""
+        end = self.max_port + 1
+        return range(end - check_ports(range(self.min_port, end), self.processes), end)
 
     def validate(self) -> None:
         """Raise ConfigError with one line that says what to do."""

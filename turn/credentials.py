@@ -3,6 +3,10 @@
 The user name is `expiry:opaque`, expiry in seconds of Unix time, and the password is
 base64(HMAC-SHA1(secret, user name)). Nothing is stored: whoever knows the secret can issue and
 verify, so coturn (`use-auth-secret`) can stand in for this server.
+
+A check credential (see `turn.checks`) is called `expiry:check:opaque`, and its password is made
+with a secret derived from the shared one: a server that does not know of checks refuses it,
+instead of giving it what belongs to calls.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ import hmac
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+
+from turn.checks import CHECK_PREFIX, CHECK_SECONDS_MOST
 
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _USERNAME = re.compile(rb"([0-9]{1,12}):([\x21-\x7e]{1,200})")
@@ -36,6 +42,18 @@ def issue(secret: str, opaque_id: str, expires_at: int) -> tuple[str, str]:
     return username, password_for(secret, username.encode())
 
 
+def issue_check(secret: str, opaque_id: str, expires_at: int) -> tuple[str, str]:
+    """The same for a check alone; good for CHECK_SECONDS_MOST at most, whatever it says."""
+    if not _OPAQUE.fullmatch(opaque_id):
+        raise ValueError("an opaque id is 1 to 64 letters, digits, '_' or '-'")
+    username = f"{int(expires_at)}:{CHECK_PREFIX}{opaque_id}"
+    return username, password_for(_check_secret(secret), username.encode())
+
+
+def _check_secret(secret: str) -> str:
+    return hmac.digest(secret.encode(), b"konsil check", "sha256").hex()
+
+
 def password_for(secret: str, username: bytes) -> str:
     """The password of a user name under one secret."""
     return base64.b64encode(hmac.digest(secret.encode(), username, "sha1")).decode()
@@ -57,6 +75,11 @@ class Claim:
 
     expires_at: int
     opaque: str
+
+    @property
+    def check(self) -> bool:
+        """Whether it is good for a check and nothing else."""
+        return self.opaque.startswith(CHECK_PREFIX)
 
 
 class Credentials:
@@ -84,13 +107,15 @@ class Credentials:
         if match is None:
             return None
         expires_at = int(match[1])
-        if not wall < expires_at <= wall + self._max_lifetime:
-            return None
-        return Claim(expires_at, match[2].decode("ascii"))
+        claim = Claim(expires_at, match[2].decode("ascii"))
+        longest = CHECK_SECONDS_MOST if claim.check else self._max_lifetime
+        return claim if wall < expires_at <= wall + longest else None
 
     def keys(self, username: bytes, algorithm: PasswordAlgorithm) -> list[bytes]:
         """The long-term key under each secret; the caller finds the one that signed."""
+        check = username.partition(b":")[2].startswith(CHECK_PREFIX.encode())
+        secrets = map(_check_secret, self._secrets) if check else self._secrets
         return [
             long_term_key(username, self._realm, password_for(secret, username).encode(), algorithm)
-            for secret in self._secrets
+            for secret in secrets
         ]

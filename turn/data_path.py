@@ -55,8 +55,16 @@ class DataPath(Protocol):
     def open_relay(self, relay_id: int, family: Family, host: str, port: int) -> None:
         """Bind a relay socket; raises OSError."""
 
-    def attach(self, relay_id: int, flow: FiveTuple, stream: StreamSink | None) -> None:
-        """Give the relay socket its client; `stream` is None for UDP."""
+    def attach(
+        self, relay_id: int, flow: FiveTuple, stream: StreamSink | None, meter: int = 0
+    ) -> None:
+        """Give the relay socket its client; `stream` is None for UDP. With a meter that is open
+        its bytes count there, in place of a bandwidth."""
+
+    def open_meter(self, meter: int, size: int) -> None:
+        """`size` bytes may pass through all that is attached with it, both ways together."""
+
+    def close_meter(self, meter: int) -> None: ...
 
     def close_relay(self, relay_id: int) -> None: ...
 

@@ -26,13 +26,14 @@ class Allowance:
     """Bytes that may still pass; refilled by time only once it has run out.
 
     So a packet costs a subtraction, and the clock is asked only when a client is at its bound.
+    With a rate of 0 `burst` is all there ever is.
     """
 
     __slots__ = ("_burst", "_rate", "_refilled", "left")
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, burst: int | None = None) -> None:
         self._rate = rate
-        self._burst = max(rate, 1 << 17)
+        self._burst = max(rate, 1 << 17) if burst is None else burst
         self._refilled = time.monotonic()
         self.left = self._burst
 
@@ -108,6 +109,7 @@ class ForwardingTables:
         self.listeners: dict[Address, Listener] = {}
         self.relays: dict[int, Relay] = {}
         self.routes: dict[FiveTuple, Route] = {}
+        self.meters: dict[int, Allowance] = {}
         self._inward = inward
         self._outward = {inner: outer for outer, inner in inward.items()}
 
@@ -119,7 +121,10 @@ class ForwardingTables:
         """The host to name to the client for a peer that sent."""
         return self._outward.get(host, host)
 
-    def attach(self, relay: Relay, flow: FiveTuple, stream: StreamSink | None) -> None:
+    def attach(self, relay: Relay, flow: FiveTuple, stream: StreamSink | None, meter: int) -> None:
+        if meter:
+            # One that is not open lets nothing through.
+            relay.up = relay.down = self.meters.get(meter) or Allowance(0, 0)
         relay.flow = flow
         relay.stream = stream
         relay.client = sock_address(*flow.client)

@@ -7,6 +7,7 @@ from turn.allocate import lifetime_for, requested_family, requested_lifetime
 from turn.allocation import Allocation
 from turn.allocation_table import AllocationTable
 from turn.attributes import COMPREHENDED, Attribute, ErrorCode
+from turn.checks import CheckPolicy
 from turn.config import Limits
 from turn.counters import Counters
 from turn.exchange import Exchange, unknown_attributes
@@ -19,13 +20,19 @@ from turn.refusal import RequestRefused
 class AllocationHandlers:
     """Handlers for messages on an existing allocation; the caller has checked its owner."""
 
-    __slots__ = ("_counters", "_limits", "_policy", "_table")
+    __slots__ = ("_checks", "_counters", "_limits", "_policy", "_table")
 
     def __init__(
-        self, table: AllocationTable, policy: PeerPolicy, limits: Limits, counters: Counters
+        self,
+        table: AllocationTable,
+        policy: PeerPolicy,
+        checks: CheckPolicy,
+        limits: Limits,
+        counters: Counters,
     ) -> None:
         self._table = table
         self._policy = policy
+        self._checks = checks
         self._limits = limits
         self._counters = counters
 
@@ -96,7 +103,7 @@ class AllocationHandlers:
         relayed = allocation.relay_for(peer.host)
         if relayed is None or peer.host not in allocation.permissions:
             self._counters.dropped["no_permission"] += 1
-        elif self._policy.refuses_port(peer):
+        elif self._refuses_port(peer, allocation):
             self._counters.dropped["peer_own_host"] += 1
         else:
             dont_fragment = indication.has(Attribute.DONT_FRAGMENT)
@@ -110,13 +117,22 @@ class AllocationHandlers:
         peer = unpack_xor_address(value, request.transaction_id)
         if peer is None:
             raise RequestRefused(ErrorCode.BAD_REQUEST)
-        refusal = self._policy.refuses(peer)
+        if allocation.account is None:
+            refusal = self._policy.refuses(peer)
+        else:
+            refusal = self._checks.refuses(peer, allocation.account)
         if refusal is not None:
             self._counters.dropped[f"peer_{refusal.value}"] += 1
             raise RequestRefused(ErrorCode.FORBIDDEN)
         if family_of(peer.host) not in allocation.relayed:
             raise RequestRefused(ErrorCode.PEER_ADDRESS_FAMILY_MISMATCH)
         return peer
+
+    def _refuses_port(self, peer: Address, allocation: Allocation) -> bool:
+        """Permissions are for hosts; whether this port of a permitted one is refused."""
+        if allocation.account is None:
+            return self._policy.refuses_port(peer)
+        return self._checks.refuses(peer, allocation.account) is not None
 
     def _check_room(self, allocation: Allocation, hosts: set[str]) -> None:
         new = hosts - allocation.permissions.keys()

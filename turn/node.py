@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from turn.acceptor import Acceptor
-from turn.address import Address, Family
+from turn.address import Address, Family, pack_host, unpack_host
 from turn.allocation_table import AllocationTable, RelayHost
 from turn.authentication import Authenticator
 from turn.channel import ChannelRule
+from turn.checks import CheckPolicy
 from turn.clock import Clock
 from turn.config import RelayConfig
 from turn.connection import Connection
@@ -25,8 +26,10 @@ from turn.nonce import Nonces
 from turn.outputs import (
     AttachRelay,
     BindChannel,
+    CloseMeter,
     CloseRelay,
     EndFlow,
+    OpenMeter,
     OpenRelay,
     Output,
     Permit,
@@ -49,12 +52,14 @@ _GRACE = 10.0  # seconds a connection is given to make another allocation after 
 class Place:
     """What distinguishes one process of a server from the others.
 
-    `hosts` is the address to relay from by family, `ports` this process's share of the range.
+    `hosts` is the address to relay from by family, `ports` this process's share of the range, and
+    `check_ports` its share of what is set apart for checks.
     """
 
     listeners: list[BoundListener]
     hosts: dict[Family, str]
     ports: range
+    check_ports: range
     nonce_key: bytes
 
 
@@ -68,9 +73,20 @@ class Node:
         self._place = place
         self._clock = clock
         external = {Family.IPV4: config.external_ipv4, Family.IPV6: config.external_ipv6}
-        shown = {family: external[family] or host for family, host in place.hosts.items()}
+        # In the kernel's spelling, as peers are compared with it.
+        shown = {
+            family: unpack_host(pack_host(external[family] or host))
+            for family, host in place.hosts.items()
+        }
         table = AllocationTable(
-            {family: RelayHost(shown[family], PortPool(place.ports, random)) for family in shown},
+            {
+                family: RelayHost(
+                    shown[family],
+                    PortPool(place.ports, random),
+                    PortPool(place.check_ports, random) if place.check_ports else None,
+                )
+                for family in shown
+            },
             config.limits,
             random,
         )
@@ -83,6 +99,12 @@ class Node:
                 config.realm, self._credentials, Nonces(place.nonce_key, config.nonce_lifetime)
             ),
             _peer_policy(config, place, shown),
+            CheckPolicy(
+                shown.values(),
+                config.ports_for_checks,
+                place.check_ports,
+                table.checked,
+            ),
             config.limits,
             salt=random(16),
             random=random,
@@ -202,11 +224,15 @@ class Node:
                     self.server.relay_failed(relay_id)
                 else:
                     self.server.relay_opened(relay_id)
-            case AttachRelay(relay_id, flow):
+            case AttachRelay(relay_id, flow, meter):
                 attached = self._acceptor.connections.get(flow)
                 if attached is not None:
                     attached.without_allocation = 0.0
-                path.attach(relay_id, flow, attached)
+                path.attach(relay_id, flow, attached, meter)
+            case OpenMeter(meter, size):
+                path.open_meter(meter, size)
+            case CloseMeter(meter):
+                path.close_meter(meter)
             case CloseRelay(relay_id):
                 path.close_relay(relay_id)
             case Permit(relay_id, host):
@@ -241,5 +267,5 @@ def _peer_policy(config: RelayConfig, place: Place, shown: dict[Family, str]) ->
             for bound in place.listeners
             for host in {bound.address.host, *own, *shown.values()}
         ],
-        relay_ports=range(config.min_port, config.max_port + 1),
+        relay_ports=config.ports_for_calls,
     )

@@ -31,10 +31,27 @@ class OpenRelay:
 
 @dataclass(frozen=True, slots=True)
 class AttachRelay:
-    """Relay between this socket and the client from now on."""
+    """Relay between this socket and the client from now on. `meter`: see OpenMeter; 0 for none."""
 
     relay_id: int
     flow: FiveTuple
+    meter: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMeter:
+    """So many bytes of payload may pass through all sockets attached with this number, in both
+    directions together; there will be no more."""
+
+    meter: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseMeter:
+    """Nothing is attached with this number any more."""
+
+    meter: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +115,8 @@ Output = (
     Reply
     | OpenRelay
     | AttachRelay
+    | OpenMeter
+    | CloseMeter
     | CloseRelay
     | Permit
     | Revoke

@@ -29,6 +29,7 @@ class Refusal(Enum):
     OWN_HOST = "own_host"
     SPECIAL = "special_range"
     UNALLOCATED = "unallocated"
+    CHECK = "not_of_this_check"
 
 
 class PeerPolicy:

@@ -87,10 +87,18 @@ class PythonPath:
         self._tables.relays[relay_id] = relay
         self._watch(sock, relay)
 
-    def attach(self, relay_id: int, flow: FiveTuple, stream: StreamSink | None) -> None:
+    def attach(
+        self, relay_id: int, flow: FiveTuple, stream: StreamSink | None, meter: int = 0
+    ) -> None:
         relay = self._tables.relays.get(relay_id)
         if relay is not None:
-            self._tables.attach(relay, flow, stream)
+            self._tables.attach(relay, flow, stream, meter)
+
+    def open_meter(self, meter: int, size: int) -> None:
+        self._tables.meters[meter] = Allowance(0, size)
+
+    def close_meter(self, meter: int) -> None:
+        self._tables.meters.pop(meter, None)
 
     def close_relay(self, relay_id: int) -> None:
         relay = self._tables.relays.get(relay_id)

@@ -93,9 +93,14 @@ class Relay:
         self._bound = bind_listeners(config)
         try:
             places = [
-                Place(listeners, hosts, ports, nonce_key)
+                Place(listeners, hosts, ports, check_ports, nonce_key)
                 for nonce_key in [self._random(32)]
-                for listeners, ports in zip(self._bound, _shares(config), strict=True)
+                for listeners, ports, check_ports in zip(
+                    self._bound,
+                    _shares(config.ports_for_calls, config.processes),
+                    _shares(config.ports_for_checks, config.processes),
+                    strict=True,
+                )
             ]
             if len(places) == 1:
                 node = Node(config, places[0], self._clock, self._random)
@@ -148,12 +153,10 @@ class Relay:
         self._bound = []
 
 
-def _shares(config: RelayConfig) -> list[range]:
-    """The port range cut into even-sized, even-aligned shares, one for each process."""
-    first = config.min_port + (config.min_port & 1)
-    if config.processes == 1:
-        return [range(config.min_port, config.max_port + 1)]
-    size = (config.max_port + 1 - first) // config.processes & ~1
-    return [
-        range(first + index * size, first + (index + 1) * size) for index in range(config.processes)
-    ]
+def _shares(ports: range, processes: int) -> list[range]:
+    """The ports cut into even-sized, even-aligned shares, one for each process."""
+    if processes == 1:
+        return [ports]
+    first = ports.start + (ports.start & 1)
+    size = max(0, ports.stop - first) // processes & ~1
+    return [range(first + index * size, first + (index + 1) * size) for index in range(processes)]

@@ -17,6 +17,7 @@ from turn.allocation_table import AllocationTable
 from turn.attributes import COMPREHENDED, Attribute, ErrorCode, MessageClass, Method
 from turn.authentication import Authenticator
 from turn.channel import ChannelRule
+from turn.checks import CheckPolicy
 from turn.config import Limits
 from turn.counters import Counters
 from turn.exchange import Exchange, unknown_attributes
@@ -40,6 +41,7 @@ class TurnServer:
         table: AllocationTable,
         authenticator: Authenticator,
         policy: PeerPolicy,
+        checks: CheckPolicy,
         limits: Limits,
         *,
         salt: bytes,
@@ -55,7 +57,7 @@ class TurnServer:
         self._allocator = Allocator(
             table, limits, self.counters, channels, reservations=reservations
         )
-        self._handlers = AllocationHandlers(table, policy, limits, self.counters)
+        self._handlers = AllocationHandlers(table, policy, checks, limits, self.counters)
         self._transactions = Transactions()
         self._requests = SourceBuckets(limits.requests_per_address, limits.request_burst, salt)
         self._excess = SourceBuckets(limits.unproven_excess / 16, limits.unproven_excess, salt)

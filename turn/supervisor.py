@@ -80,6 +80,7 @@ class _Worker:
                 ],
                 "hosts": {int(family): host for family, host in place.hosts.items()},
                 "ports": [place.ports.start, place.ports.stop],
+                "check_ports": [place.check_ports.start, place.check_ports.stop],
                 "nonce_key": place.nonce_key.hex(),
             },
         }

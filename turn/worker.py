@@ -41,9 +41,9 @@ def config_from(document: dict[str, Any]) -> tuple[RelayConfig, Place]:
         for item in place["listeners"]
     ]
     hosts = {Family(int(family)): host for family, host in place["hosts"].items()}
-    ports = range(*place["ports"])
+    ports, check_ports = range(*place["ports"]), range(*place["check_ports"])
     nonce_key = bytes.fromhex(place["nonce_key"])
-    return RelayConfig(**fields), Place(listeners, hosts, ports, nonce_key)
+    return RelayConfig(**fields), Place(listeners, hosts, ports, check_ports, nonce_key)
 
 
 def obey(node: Node, command: dict[str, Any]) -> None:

@@ -107,6 +107,22 @@ async def test_access_comes_with_admission_and_goes_with_it(tmp_path: Path) -> N
         assert (await server.get("/readyz"))[0] == 200
 
 
+async def test_who_waits_may_measure_the_way_to_the_relay(tmp_path: Path) -> None:
+    settings = RELAY | {"TURN_PROCESSES": 2}
+    async with (
+        Served("--demo", STATE_DIR=tmp_path, **settings) as server,
+        Visitor(server, server.links["Client link"], NAME) as client,
+    ):
+        assert (await client.ask())[0] == 403
+        relay, ways = await client.check()
+        assert relay == "own"
+        assert [way.urls[0].rpartition("=")[2] for way in ways] == ["udp", "tcp"]
+        for way, kind in zip(ways, (Transport.UDP, Transport.TCP), strict=True):
+            await relays(way, kind)
+            assert NAME not in way.username
+            assert 50 <= way.expires_at - time.time() <= 61
+
+
 def links_room(link: str) -> str:
     parts = links.parse(link)
     assert parts is not None
@@ -373,6 +389,12 @@ async def test_coturn_takes_its_place_by_setting_alone(tmp_path: Path) -> None:
 
             await until(works)
             await relays(given, Transport.TCP)
+            # Checks are what coturn does not know of: it gives them nothing.
+            relay, ways = await host.check()
+            assert relay == "other"
+            for way, kind in zip(ways, (Transport.UDP, Transport.TCP), strict=True):
+                with pytest.raises(ProbeError, match="refused with 401"):
+                    await relays(way, kind)
     finally:
         coturn.kill()
         await coturn.wait()

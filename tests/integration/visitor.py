@@ -107,6 +107,16 @@ class Visitor:
         async with self._session.get(url, headers=sent | headers) as answer:
             return answer.status, await answer.json(content_type=None)
 
+    async def check(self) -> tuple[str, list[Given]]:
+        """What /api/v1/network-checks gives: which relay, and each way to it."""
+        sent = {"Authorization": f"Bearer {self.token}"}
+        url = f"{self._server.url}/api/v1/network-checks"
+        async with self._session.post(url, headers=sent, json={}) as answer:
+            body = await answer.json()
+            assert answer.status == 201, body
+        ways = [turn_server_of({**body, "ice_servers": [one]}) for one in body["ice_servers"]]
+        return body["relay"], ways
+
     async def given(self) -> Given:
         status, body = await self.ask()
         assert status == 200, body

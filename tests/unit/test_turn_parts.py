@@ -223,12 +223,14 @@ def test_settings_pass_between_processes() -> None:
 
     config = RelayConfig(secrets=("a", "b"), listen=(UDP_LISTENER,), limits=Limits(allocations=7))
     document = {**asdict(config), "place": {
-        "listeners": [], "hosts": {1: "192.0.2.1"}, "ports": [50000, 50100], "nonce_key": "00ff",
+        "listeners": [], "hosts": {1: "192.0.2.1"}, "ports": [50000, 50100],
+        "check_ports": [50100, 50112], "nonce_key": "00ff",
     }}  # fmt: skip
     text = json.dumps(document, default=lambda value: value.value)
     again, place = config_from(json.loads(text))
     assert again == config
     assert place.ports == range(50000, 50100)
+    assert place.check_ports == range(50100, 50112)
     assert place.hosts == {1: "192.0.2.1"}
     assert place.nonce_key == b"\0\xff"
 

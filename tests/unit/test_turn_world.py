@@ -13,6 +13,7 @@ from turn.allocation_table import AllocationTable, RelayHost
 from turn.attributes import Attribute, MessageClass, Method
 from turn.authentication import Authenticator
 from turn.channel import ChannelRule
+from turn.checks import CheckPolicy
 from turn.client import TurnClient, address_in, error_code, parse_answer
 from turn.config import Limits
 from turn.credentials import Credentials, issue
@@ -22,8 +23,10 @@ from turn.nonce import Nonces
 from turn.outputs import (
     AttachRelay,
     BindChannel,
+    CloseMeter,
     CloseRelay,
     EndFlow,
+    OpenMeter,
     OpenRelay,
     Permit,
     Reply,
@@ -53,6 +56,8 @@ class World:
         self,
         *,
         ports: range = range(50000, 50100),
+        check_ports: range = range(50100, 50120),
+        foreign_check_ports: range = range(50120, 50140),
         families: tuple[Family, ...] = (Family.IPV4, Family.IPV6),
         limits: Limits | None = None,
         policy: PeerPolicy | None = None,
@@ -68,8 +73,12 @@ class World:
         self.credentials = Credentials(secrets, REALM, 90_000)
         shown = {Family.IPV4: RELAY_V4, Family.IPV6: RELAY_V6}
         self.pools = {family: PortPool(ports, self.random) for family in families}
+        self.check_pools = {family: PortPool(check_ports, self.random) for family in families}
         self.table = AllocationTable(
-            {family: RelayHost(shown[family], self.pools[family]) for family in families},
+            {
+                family: RelayHost(shown[family], self.pools[family], self.check_pools[family])
+                for family in families
+            },
             self.limits,
             self.random,
         )
@@ -77,6 +86,12 @@ class World:
             self.table,
             Authenticator(REALM, self.credentials, Nonces(b"k" * 32, 600)),
             policy or PeerPolicy(own_hosts=[RELAY_V4, RELAY_V6], relay_ports=ports),
+            CheckPolicy(
+                shown.values(),
+                range(check_ports.start, foreign_check_ports.stop),
+                check_ports,
+                self.table.checked,
+            ),
             self.limits,
             salt=b"salt",
             random=self.random,
@@ -86,6 +101,8 @@ class World:
         self.occupied: set[int] = set()
         self.relays: dict[int, OpenRelay] = {}
         self.attached: dict[int, FiveTuple] = {}
+        self.meters: dict[int, int] = {}
+        self.metered: dict[int, int] = {}
         self.permitted: dict[int, set[str]] = {}
         self.channels: dict[int, dict[int, Address]] = {}
         self.transmitted: list[Transmit] = []
@@ -161,12 +178,23 @@ class World:
                     else:
                         self.relays[relay_id] = output
                         self.server.relay_opened(relay_id)
-                case AttachRelay(relay_id, flow):
+                case AttachRelay(relay_id, flow, meter):
                     self.attached[relay_id] = flow
+                    self.metered[relay_id] = meter
                     self.permitted[relay_id] = set()
                     self.channels[relay_id] = {}
+                case OpenMeter(meter, size):
+                    self.meters[meter] = size
+                case CloseMeter(meter):
+                    del self.meters[meter]
                 case CloseRelay(relay_id):
-                    for table in (self.relays, self.attached, self.permitted, self.channels):
+                    for table in (
+                        self.relays,
+                        self.attached,
+                        self.metered,
+                        self.permitted,
+                        self.channels,
+                    ):
                         table.pop(relay_id, None)
                 case Permit(relay_id, host):
                     self.permitted[relay_id].add(host)
@@ -188,7 +216,7 @@ class World:
             self.relays
             or self.server.allocations
             or self.table.quota.total
-            or any(pool.used for pool in self.pools.values())
+            or any(pool.used for pool in (*self.pools.values(), *self.check_pools.values()))
         )
 
 
