@@ -16,8 +16,9 @@ from konsil.redis_child import RedisChild, redis_url
 from konsil.settings import Settings
 from waiting_room.connection import connect
 from waiting_room.errors import StoreUnavailable
+from waiting_room.inventory import HeldKey, inventory
 from waiting_room.keyspace import Keyspace
-from waiting_room.store import HeldKey, SessionStore
+from waiting_room.store import SessionStore
 
 LONGEST_MS: Final = 3_600_000
 TYPES: Final = {
@@ -122,7 +123,7 @@ async def run(settings: Settings, state_dir: Path) -> int:
         source = "private, of the server that uses this state directory"
     client = connect(url)
     try:
-        held = await SessionStore(client, Keyspace(prefix), "audit").inventory()
+        held = await inventory(SessionStore(client, Keyspace(prefix), "audit").shared)
         persistence = await client.info("persistence")
     except (StoreUnavailable, RedisError, OSError) as error:
         reason = error.detail if isinstance(error, StoreUnavailable) else "Redis does not answer"

@@ -14,7 +14,7 @@ from signaling.credentials import PARTICIPANT, Credentials, participant_secret
 from signaling.deps import Deps
 from signaling.rooms import Rooms
 from waiting_room.errors import Refused
-from waiting_room.leftovers import holds_anything
+from waiting_room.inventory import holds_anything
 from waiting_room.receipts import (
     DELETED,
     RECEIPT_MAX,

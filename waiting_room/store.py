@@ -25,21 +25,10 @@ from .bus import Bus, Handler, message
 from .codec import CodecError, decode, encode, revision
 from .connection import OPERATION_TIMEOUT, Gate, explain, persistently
 from .errors import ConfigError, StoreUnavailable
-from .events import (
-    Change,
-    End,
-    Event,
-    Sweep,
-)
-from .keyspace import KeyKind, Keyspace
+from .events import Change, End, Event, Sweep
+from .keyspace import Keyspace
 from .merge import merge
-from .session import (
-    Refusal,
-    Session,
-    apply,
-    lapsed,
-    lifetime_ms,
-)
+from .session import Refusal, Session, apply, lapsed, lifetime_ms
 
 ATTEMPTS_MAX: Final = 20  # at a change that others are always faster with
 MAILBOX_MAX: Final = 256  # entries; beyond it `Posted.FULL`
@@ -47,7 +36,6 @@ MAILBOX_BYTES: Final = 3 * 1024 * 1024  # the same: a mailbox put there whole, a
 MAILBOX_TTL_MS: Final = 60_000
 ENDED_MAX: Final = 10_000  # ended rooms remembered (ids only, in memory); the oldest are forgotten
 RENEWED_AT_ONCE: Final = 100  # sessions per round trip
-SCANNED_AT_ONCE: Final = 1000  # keys, for privacy-audit
 
 ROOM: Final = "room"
 ENDED: Final = "ended"
@@ -78,16 +66,6 @@ class Shared:
     redis: Redis
     keyspace: Keyspace
     gate: Gate
-
-
-@dataclass(frozen=True, slots=True)
-class HeldKey:
-    """One key under our prefix. `ttl_ms`: -1 when it would stay for ever."""
-
-    key: str
-    kind: KeyKind
-    type: str
-    ttl_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,36 +267,6 @@ class SessionStore:
                 await self._redis.delete(key)
         except (RedisError, OSError) as exc:
             raise ConfigError(explain(exc)) from exc
-
-    async def inventory(self) -> list[HeldKey]:
-        """Every key under our prefix, for `konsil privacy-audit`; walks the whole database."""
-        found: set[Any] = set()  # of bytes
-        cursor = None
-        while cursor != 0:
-            async with self._gate.operation():
-                cursor, some = await self._redis.scan(
-                    cursor or 0, self._keyspace.all_keys, SCANNED_AT_ONCE
-                )
-            found.update(some)
-        keys = sorted(found)
-        held = []
-        for start in range(0, len(keys), SCANNED_AT_ONCE):
-            held += await self._look_at(keys[start : start + SCANNED_AT_ONCE])
-        return held
-
-    async def _look_at(self, keys: Sequence[bytes]) -> list[HeldKey]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for key in keys:
-            pipeline.execute_command("PTTL", key)
-            pipeline.execute_command("TYPE", key)
-        async with self._gate.operation():
-            replies = await pipeline.execute()
-        held = []
-        for key, ttl, kind in zip(keys, replies[::2], replies[1::2], strict=True):
-            name = key.decode("utf-8", "replace")
-            if ttl != -2:  # gone since
-                held.append(HeldKey(name, self._keyspace.kind(name), kind.decode(), ttl))
-        return held
 
     # Inside
 

@@ -28,6 +28,7 @@ from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.forwarder import StandIn, access, knows
 from waiting_room.connection import connect
 from waiting_room.errors import StoreUnavailable
+from waiting_room.inventory import inventory
 from waiting_room.keyspace import SFU_ACL_COMMANDS, Keyspace
 from waiting_room.store import SessionStore
 
@@ -101,7 +102,7 @@ async def test_what_is_kept_is_an_announcement_that_expires(redis_server: RedisS
     async with asking(redis_server.url) as (made, _):
         await knows(made, 1)
         await offer(made)
-        (held,) = await store.inventory()
+        (held,) = await inventory(store.shared)
         assert (held.kind, held.type) == ("sfu", "string")
         assert 0 < held.ttl_ms <= ANNOUNCEMENT_TTL_MS
         assert audit.violations([held]) == []
@@ -109,7 +110,7 @@ async def test_what_is_kept_is_an_announcement_that_expires(redis_server: RedisS
         for word in (WAY.room, ANNA):
             assert word.encode() not in kept
     await forwarder.control.drain(0)
-    assert await store.inventory() == []
+    assert await inventory(store.shared) == []
     await forwarder.stop()
     await client.aclose()
 

@@ -17,6 +17,7 @@ from waiting_room.events import (
     Join,
     Leave,
 )
+from waiting_room.inventory import inventory
 from waiting_room.keyspace import ACL_COMMANDS, Keyspace
 from waiting_room.participant import Role
 from waiting_room.session import Session
@@ -80,7 +81,7 @@ async def test_a_user_limited_to_our_prefix_and_commands(
     url = permit(redis_server, *ACL_COMMANDS)
     one, other = await start_node("n1", url=url), await start_node("n2", url=url)
     await live_a_whole_life(one, other)
-    assert await one.store.inventory() == []
+    assert await inventory(one.store.shared) == []
     for command in (("GET", "else"), ("PUBLISH", "else", "x"), ("KEYS", "*"), ("FLUSHALL",)):
         with pytest.raises(NoPermissionError):
             await one.redis.execute_command(*command)
@@ -105,7 +106,7 @@ async def test_every_command_asked_for_is_used(
         one = await start_node("n1", url=url)
         await live_a_whole_life(one, await start_node("n2", url=url))
         await one.redis.set("konsil:stray", "x", px=60_000)
-        assert len(await one.store.inventory()) == 1
+        assert len(await inventory(one.store.shared)) == 1
         used = {name.removeprefix("cmdstat_") for name in admin.info("commandstats")}
     assert set(ACL_COMMANDS) <= {name.partition("|")[0] for name in used}
 
@@ -148,7 +149,7 @@ async def test_what_is_not_ours_is_neither_seen_nor_touched(
         admin.mset({"somebody": "1", f"konsil:{{{ROOM}}}:session": "theirs"})
         admin.set("practice-a:stray", "x")
         await live_a_whole_life(one, other)
-        strays = await one.store.inventory()
+        strays = await inventory(one.store.shared)
         assert [(stray.key, stray.kind, stray.ttl_ms) for stray in strays] == [
             ("practice-a:stray", "unknown", -1)
         ]

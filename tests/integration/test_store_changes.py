@@ -21,6 +21,7 @@ from waiting_room.events import (
     Leave,
     Lock,
 )
+from waiting_room.inventory import inventory
 from waiting_room.participant import (
     Participant,
     Role,
@@ -133,7 +134,7 @@ async def test_every_key_runs_out_within_the_hour(
     await node.store.post(ROOM, ANNA, [b"x"])
     assert set(ttls()) == {f"konsil:{{{ROOM}}}:session", f"konsil:{{{ROOM}}}:mail:{ANNA}"}
     assert all(0 < ttl <= 3_600_000 for ttl in ttls().values())
-    held = {entry.key: entry for entry in await node.store.inventory()}
+    held = {entry.key: entry for entry in await inventory(node.store.shared)}
     assert [(e.kind, e.type) for e in held.values()] == [("mail", "stream"), ("session", "string")]
     assert all(0 < entry.ttl_ms <= 3_600_000 for entry in held.values())
 
