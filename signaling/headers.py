@@ -13,6 +13,9 @@ CACHE_NEVER = "no-store"
 CACHE_REVALIDATE = "no-cache"
 """Stored, but asked for again with its ETag each time: a new release is seen at the next load."""
 
+WASM_WORKER = "/static/js/blurworker.js"
+"""The one script that may compile WebAssembly: a worker goes by its own answer's policy."""
+
 _TWO_YEARS_S = 63_072_000
 
 # Only names that browsers know: an unknown one is an error in their console.
@@ -110,8 +113,13 @@ def on_response_prepare(
 ) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
     """Make the aiohttp signal that adds `headers` and takes the server's banner away."""
 
-    async def prepare(_request: web.Request, response: web.StreamResponse) -> None:
+    policy = headers["Content-Security-Policy"]
+    compiles = policy.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+
+    async def prepare(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(headers)
+        if request.path == WASM_WORKER:
+            response.headers["Content-Security-Policy"] = compiles
         response.headers.setdefault("Cache-Control", CACHE_NEVER)
         response.headers.pop("Server", None)
 

@@ -49,7 +49,16 @@ export function createDevicePicker(devices) {
   view.bind((s) => `${s.devices.microphone} ${t("meter.off")}`, say);
 
   const element = view.h("div", { class: "picker" },
-    select("camera"), select("microphone"),
+    select("camera"),
+    view.h("label", { class: "check", hidden: !canBlur() },
+      view.h("input", {
+        type: "checkbox",
+        "data-testid": "blur-checkbox",
+        checked: (s) => s.devices.blur,
+        onchange: on(({ target }) => void devices.blur(target.checked)),
+      }),
+      view.h("span", {}, () => t("device.blur"))),
+    select("microphone"),
     view.h("div", { class: "meter" },
       icon("microphone"),
       view.h("div", { class: "meter-track", "aria-hidden": "true" }, bar),
@@ -81,6 +90,11 @@ export function createDevicePicker(devices) {
   }
 
   return view.part(element, () => stop());
+}
+
+/** Elsewhere it cannot be done, and is not offered. */
+function canBlur() {
+  return "OffscreenCanvas" in globalThis && "captureStream" in HTMLCanvasElement.prototype;
 }
 
 /**

@@ -10,7 +10,8 @@ import { NO_DEVICES, statusOf, worthTrying } from "./devicestate.js";
  * @typedef {import("./devicestate.js").Devices} DevicesState
  * @typedef {import("./devicestate.js").DeviceKind} DeviceKind
  * @typedef {import("./devicestate.js").DeviceStatus} DeviceStatus
- * @typedef {{microphone: boolean, camera: boolean, microphoneId: string, cameraId: string}} Choice
+ * @typedef {{microphone: boolean, camera: boolean, blur: boolean, microphoneId: string,
+ *   cameraId: string}} Choice blur: of what is behind the person
  *
  * @typedef {object} DevicesEvents
  * @property {[state: DevicesState]} state
@@ -30,13 +31,16 @@ export class DeviceSet extends Emitter {
   #closed = false;
   /** Counts requests per kind: an answer to an older one is thrown away. */
   #turn = { camera: 0, microphone: 0 };
+  /** What the camera's picture is made into. @type {import("./blur.js").Blurred | null} */
+  #blurred = null;
 
   /** @param {Choice} choice what the person chose before, where known */
   constructor(choice) {
     super();
     // Only these: whoever keeps `choice` must get back what was chosen here, and nothing else.
-    const { microphone, camera, microphoneId, cameraId } = choice;
-    this.#choice = { microphone, camera, microphoneId, cameraId };
+    const { microphone, camera, blur, microphoneId, cameraId } = choice;
+    this.#choice = { microphone, camera, blur, microphoneId, cameraId };
+    this.state = { ...NO_DEVICES, blur };
     navigator.mediaDevices?.addEventListener("devicechange", this.#changed);
   }
 
@@ -98,6 +102,23 @@ export class DeviceSet extends Emitter {
     await this.#reopen(kind);
   }
 
+  /**
+   * Blurs what is behind the person, or no longer does; the camera goes on meanwhile.
+   * @param {boolean} on
+   */
+  async blur(on) {
+    this.#choice = { ...this.#choice, blur: on };
+    this.#set({ blur: on });
+    const track = this.#track("camera");
+    const tried = this.state.camera === "blur_slow" || this.state.camera === "blur_failed";
+    if (track === null && tried) await this.#reopen("camera");
+    if (track === null) return;
+    this.#turn.camera += 1;
+    const raw = (this.#blurred?.raw ?? track).clone();
+    if (on) await this.#takeBlurred(raw);
+    else this.#take("camera", raw);
+  }
+
   /** What to remember for a reload. */
   get choice() {
     return this.#choice;
@@ -142,9 +163,33 @@ export class DeviceSet extends Emitter {
     }
     for (const kind of kinds) {
       const track = stream.getTracks().find((one) => one.kind === MEDIA[kind]);
-      if (track !== undefined) this.#take(kind, track);
+      if (track === undefined) continue;
+      if (kind === "camera" && this.#choice.blur) await this.#takeBlurred(track);
+      else this.#take(kind, track);
     }
     return null;
+  }
+
+  /**
+   * Whoever wants what is behind blurred is never shown without it.
+   * @param {MediaStreamTrack} raw the camera's
+   */
+  async #takeBlurred(raw) {
+    const turn = this.#turn.camera;
+    const fail = (/** @type {"slow" | "failed"} */ reason) => {
+      if (turn !== this.#turn.camera) return;
+      this.#drop("camera");
+      this.#set({ camera: `blur_${reason}` });
+    };
+    try {
+      const { blurred } = await import("./blur.js");
+      const made = await blurred(raw, fail);
+      if (turn === this.#turn.camera) this.#take("camera", made.track, made);
+      else made.end();
+    } catch {
+      raw.stop();
+      fail("failed");
+    }
   }
 
   /** @param {readonly DeviceKind[]} kinds */
@@ -171,9 +216,11 @@ export class DeviceSet extends Emitter {
   /**
    * @param {DeviceKind} kind
    * @param {MediaStreamTrack} track
+   * @param {import("./blur.js").Blurred | null} [blurred] what the track belongs to
    */
-  #take(kind, track) {
+  #take(kind, track, blurred = null) {
     this.#drop(kind, false);
+    if (kind === "camera") this.#blurred = blurred;
     this.stream.addTrack(track);
     track.enabled = this.#choice[kind];
     track.contentHint = kind === "camera" ? "motion" : "speech";
@@ -182,7 +229,7 @@ export class DeviceSet extends Emitter {
       this.#drop(kind);
       this.#set({ [kind]: "lost" });
     });
-    const id = track.getSettings().deviceId ?? "";
+    const id = (blurred?.raw ?? track).getSettings().deviceId ?? "";
     this.#set({ [kind]: this.#choice[kind] ? "on" : "off", [`${kind}Id`]: id });
     this.emit("track", MEDIA[kind], track);
   }
@@ -196,6 +243,10 @@ export class DeviceSet extends Emitter {
     if (track === null) return;
     this.stream.removeTrack(track);
     track.stop();
+    if (kind === "camera") {
+      this.#blurred?.end();
+      this.#blurred = null;
+    }
     if (tell) this.emit("track", MEDIA[kind], null);
   }
 

@@ -4,16 +4,18 @@
  *
  * `off` is the person's choice; every other word but `on` says why there is nothing:
  * `none` no such device, `refused` no permission, `busy` another program holds it, `insecure` the page
- * did not come over https, `lost` it went away while in use, `failed` anything else.
+ * did not come over https, `lost` it went away while in use, `blur_slow` and `blur_failed` what is behind the
+ * person could not be blurred, `failed` anything else.
  *
  * @typedef {"idle" | "opening" | "on" | "off" | "none" | "refused" | "busy" | "insecure" | "lost"
- *   | "failed"} DeviceStatus
+ *   | "blur_slow" | "blur_failed" | "failed"} DeviceStatus
  * @typedef {"camera" | "microphone"} DeviceKind
  * @typedef {{id: string, label: string}} Device
  *
  * @typedef {object} Devices
  * @property {DeviceStatus} camera
  * @property {DeviceStatus} microphone
+ * @property {boolean} blur what is behind the person is to be blurred
  * @property {readonly Device[]} cameras
  * @property {readonly Device[]} microphones
  * @property {string} cameraId the one in use, or ""
@@ -22,7 +24,7 @@
 
 /** @type {Devices} */
 export const NO_DEVICES = Object.freeze({
-  camera: "idle", microphone: "idle", cameras: [], microphones: [], cameraId: "", microphoneId: "",
+  camera: "idle", microphone: "idle", blur: false, cameras: [], microphones: [], cameraId: "", microphoneId: "",
 });
 
 /** Names of getUserMedia's exceptions (Media Capture and Streams, section 10.2) and older ones. */

@@ -1,6 +1,7 @@
 // @ts-check
 /** The page's side of the worker that seals and opens frames: hands it keys, and frames by transforms. */
 import { Emitter } from "./emitter.js";
+import { startWorker } from "./ownworkers.js";
 
 /**
  * @typedef {import("./bytes.js").Bytes} Bytes
@@ -15,16 +16,6 @@ import { Emitter } from "./emitter.js";
  * @property {[slot: number]} shut frames come that do not open
  */
 
-const WORKER = "/static/js/frameworker.js";
-
-/** The one policy of ours that the server's headers allow; it can be made but once. */
-const policy = Reflect.get(globalThis, "trustedTypes")?.createPolicy("konsil", {
-  createScriptURL: (/** @type {string} */ url) => {
-    if (url !== WORKER) throw new TypeError("not a script of ours");
-    return url;
-  },
-});
-
 /** @extends {Emitter<KeeperEvents>} */
 export class FrameKeeper extends Emitter {
   #worker;
@@ -36,7 +27,7 @@ export class FrameKeeper extends Emitter {
   /** @param {{room: string, self: string}} whose */
   constructor({ room, self }) {
     super();
-    this.#worker = new Worker(policy?.createScriptURL(WORKER) ?? WORKER, { type: "module" });
+    this.#worker = startWorker("frameworker");
     this.#worker.addEventListener("message", ({ data }) => {
       const message = /** @type {FromWorker} */ (data);
       if (!this.#closed) this.emit(message.type, message.slot);

@@ -13,6 +13,7 @@ import { toBase64url } from "./bytes.js";
  * @property {boolean} entered went in and has not come out: a reload goes straight back
  * @property {boolean} microphone the person's choice: on
  * @property {boolean} camera the person's choice: on
+ * @property {boolean} blur what is behind the person is to be blurred
  * @property {string} microphoneId chosen device, or ""
  * @property {string} cameraId chosen device, or ""
  * @property {import("./files.js").Consent} files whether files may be exchanged in this call
@@ -60,7 +61,7 @@ export function recallVisit(page, fragment) {
   /** @type {Visit} */
   const fresh = {
     fragment, secret: randomName(), name: "", entered: false,
-    microphone: true, camera: true, microphoneId: "", cameraId: "",
+    microphone: true, camera: true, blur: false, microphoneId: "", cameraId: "",
     files: "unasked", live: true,
   };
   try {

@@ -174,6 +174,24 @@ async def test_security_headers_are_everywhere(node: Node, target: str) -> None:
     assert "strict-transport-security" not in answer.headers
 
 
+async def test_only_the_worker_that_needs_it_may_compile_webassembly(
+    deployment: Deployment, start: StartNode
+) -> None:
+    for name in ("blurworker.js", "another.js"):
+        (deployment.web_root / "js" / name).write_text("")
+    node = await start("a")
+    allowed = {}
+    for target in ("/static/js/blurworker.js", "/static/js/another.js", "/join"):
+        policy = (await get(node, target)).headers["content-security-policy"]
+        allowed[target] = "script-src 'self' 'wasm-unsafe-eval';" in policy
+        assert "'unsafe-" not in policy
+    assert allowed == {
+        "/static/js/blurworker.js": True,
+        "/static/js/another.js": False,
+        "/join": False,
+    }
+
+
 async def test_https_is_demanded_where_it_is_the_public_url(start: StartNode) -> None:
     node = await start("a", public_url="https://konsil.test")
     answer = await get(node, "/")
