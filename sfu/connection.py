@@ -11,13 +11,13 @@ from OpenSSL import SSL
 from sfu.counters import TransportCounters
 from sfu.demultiplexing import is_rtcp
 from sfu.dtls import DtlsServer, DtlsState
-from sfu.ice_lite import IceAgent, Judgement
+from sfu.ice_lite import IceAgent, Judgement, Verdict
 from sfu.interfaces import MAX_PACKET
 from sfu.path import Path
+from sfu.route import Route
 from sfu.sdp.offer import SessionOffer
 from sfu.srtp import MAX_TRAILER, PacketBuffer, SrtpSession, reason
 
-MAX_PATHS: Final = 16  # of one page; beyond it the one unheard for longest gives way
 MAX_SSRCS: Final = 256  # that one page may send with during one association; more are dropped
 SILENT_SECONDS: Final = 15.0  # without a valid check, and the page is gone
 CONNECT_SECONDS: Final = 30.0  # from the first answer until DTLS is done
@@ -61,8 +61,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_before_dtls", "_created", "_dtls", "_end", "_inbox", "_owner", "_path", "_paths",
-        "_protect", "_shop", "_srtp", "_ssrcs", "ice",
+        "_before_dtls", "_created", "_dtls", "_end", "_inbox", "_owner", "_protect", "_route",
+        "_shop", "_srtp", "_ssrcs", "ice",
     )  # fmt: skip
 
     def __init__(self, shop: Workshop, offer: SessionOffer, owner: Owner, now: float) -> None:
@@ -73,8 +73,7 @@ class Connection:
         self._dtls = DtlsServer(shop.context, offer.fingerprints)
         self._srtp: SrtpSession | None = None
         self._protect: Callable[[int], int] = _not_connected
-        self._path: Path | None = None
-        self._paths: list[Path] = []
+        self._route = Route(self.ice, shop.random)
         self._ssrcs: set[bytes] = set()
         self._before_dtls = 0
         self._created = now
@@ -82,7 +81,8 @@ class Connection:
 
     @property
     def deadline(self) -> float | None:
-        return self._dtls.deadline
+        due = [at for at in (self._dtls.deadline, self._route.deadline) if at is not None]
+        return min(due, default=None)
 
     @property
     def is_connected(self) -> bool:
@@ -96,17 +96,20 @@ class Connection:
 
     def send_rtp(self, length: int) -> None:
         """Protect and send what the core has written into the shared buffer."""
+        path = self._route.active
+        if path is None:
+            self._shop.counters.drop("no_consent")
+            return
         size = self._protect(length)
-        path = self._path
-        if size <= 0 or path is None:
+        if size <= 0:
             self._shop.counters.drop("not_connected" if size == 0 else "srtp_not_protected")
             return
         path.way.send(self._shop.rtp_outbox.view[:size], path.remote)
 
     def send_rtcp(self, packet: bytes) -> None:
-        path, srtp, buffer = self._path, self._srtp, self._shop.rtcp_outbox
+        path, srtp, buffer = self._route.active, self._srtp, self._shop.rtcp_outbox
         if path is None or srtp is None:
-            self._shop.counters.drop("not_connected")
+            self._shop.counters.drop("not_connected" if srtp is None else "no_consent")
             return
         if len(packet) > buffer.limit:
             self._shop.counters.drop("srtp_not_protected")
@@ -125,23 +128,28 @@ class Connection:
 
     # What comes in
 
-    def receive_check(self, judgement: Judgement, path: Path) -> None:
+    def receive_check(self, judgement: Judgement, path: Path, now: float) -> None:
         """A check that was judged valid: the path is ours, and perhaps the page's choice."""
-        if path.connection is not self:
-            if path.connection is not None:
-                path.connection.lose_path(path)
-            self._adopt(path)
+        path.may_send(len(judgement.answer), now)  # an answer is shorter than what it answers
         path.send(judgement.answer)
-        if self._path is None or judgement.nominates:
-            self._path = path
+        self._route.checked(path, self, now, nominates=judgement.nominates)
+        self._owner.deadline_moved()
+
+    def receive_answer(self, data: bytes, path: Path, now: float) -> Verdict:
+        """What a page says to a question of ours: whether it takes media there."""
+        verdict = self.ice.judge_answer(data, path)
+        if verdict is Verdict.VALID:
+            self._route.answered(path, now)
+            self._owner.deadline_moved()
+        return verdict
 
     def receive_dtls(self, path: Path, length: int, now: float) -> None:
         before, deadline = self._dtls.state, self._dtls.deadline
         if not self._dtls.receive(bytes(self._inbox.view[:length]), now):
             self._shop.counters.drop("dtls_beyond_bounds")
             return
-        for datagram in self._dtls.outgoing():
-            path.send(datagram)
+        path.earn(length)
+        self._say(path, now)
         match self._dtls.state:
             case DtlsState.CONNECTED if before is DtlsState.HANDSHAKE:
                 assert self._dtls.keys is not None
@@ -187,21 +195,23 @@ class Connection:
                 return
             self._ssrcs.add(ssrc)
             self._owner.receive_rtp(bytes(inbox.view[:size]), now)
-        if path is not self._path and path.nominated:
+        route = self._route
+        if path is not route.active and path.nominated and path is not route.chosen:
             # What the page really uses says more than the order its checks came in.
-            self._path = path
+            route.choose(path, now)
+            self._owner.deadline_moved()
 
     def handle_timer(self, now: float) -> None:
-        """Repeat what DTLS has not had answered."""
+        """Repeat what DTLS has not had answered, and ask for consent."""
         self._dtls.handle_timer(now)
-        if self._path is not None:
-            for datagram in self._dtls.outgoing():
-                self._path.send(datagram)
+        self._route.handle_timer(now)
+        self._say(self._route.handshake, now)
         if self._dtls.state is DtlsState.FAILED:
             self._finish("never_connected", now)
 
     def sweep(self, now: float) -> None:
         """Notice silence; to be called about once a second."""
+        self._route.sweep(now)
         if self._srtp is None and now - self._created > CONNECT_SECONDS:
             self._finish("never_connected", now)
         elif now - self.ice.heard > SILENT_SECONDS and self._srtp is not None:
@@ -213,34 +223,25 @@ class Connection:
             return
         self._end = True
         self._dtls.close()
-        if self._path is not None:
+        if self._route.active is not None:
             for datagram in self._dtls.outgoing():
-                self._path.send(datagram)
+                self._route.active.send(datagram)
         self._srtp = None
         self._protect = _not_connected
-        self._path = None
-        for path in self._paths:
-            path.connection = None
-            path.way.forget(path)
-        self._paths.clear()
+        self._route.clear()
 
     def lose_path(self, path: Path) -> None:
         """A path is gone: a TCP connection has ended, or another page has it now."""
-        if path in self._paths:
-            self._paths.remove(path)
-        path.connection = None
-        if self._path is path:
-            heard = sorted(self._paths, key=lambda other: (other.nominated, other.heard))
-            self._path = heard[-1] if heard else None
+        self._route.lose(path)
+        self._owner.deadline_moved()
 
-    def _adopt(self, path: Path) -> None:
-        if len(self._paths) >= MAX_PATHS:
-            oldest = min((p for p in self._paths if p is not self._path), key=lambda p: p.heard)
-            self.lose_path(oldest)
-            oldest.way.forget(oldest)
-        path.connection = self
-        self._paths.append(path)
-        path.way.register(path)
+    def _say(self, path: Path | None, now: float) -> None:
+        """Send what DTLS has to say, as far as the path may be sent to."""
+        for datagram in self._dtls.outgoing():
+            if path is not None and path.may_send(len(datagram), now):
+                path.send(datagram)
+            else:
+                self._shop.counters.drop("no_consent")
 
     def _early(self, now: float) -> None:
         self._shop.counters.drop("before_dtls")

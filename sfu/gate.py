@@ -12,7 +12,7 @@ from typing import Final
 from sfu.allowance import Allowance
 from sfu.connection import SILENT_SECONDS, Connection, Workshop
 from sfu.demultiplexing import BY_FIRST_BYTE, Protocol
-from sfu.ice_lite import Verdict, addressed_ufrag, is_stun
+from sfu.ice_lite import Verdict, addressed_ufrag, is_answer, is_stun
 from sfu.path import Path, Remote, Way
 
 _STRANGERS: Final = (50.0, 100.0)  # checks of new addresses to one connection: a second, at once
@@ -82,6 +82,12 @@ class Gate:
         if not is_stun(view):
             self._counters.drop(Verdict.MALFORMED.value)
             return
+        former = path.connection
+        if former is not None and is_answer(view):
+            verdict = former.receive_answer(bytes(view), path, now)
+            if verdict is not Verdict.VALID:
+                self._counters.drop(verdict.value)
+            return
         ufrag = addressed_ufrag(view)
         connection = self._by_ufrag.get(ufrag) if ufrag is not None else None
         if connection is None:
@@ -92,7 +98,6 @@ class Gate:
         if not (path.checks if known else entry.strangers).take(now):
             self._counters.drop("stun_too_often")
             return
-        former = path.connection
         if former is not None and not known and now - path.heard < SILENT_SECONDS:
             # An address that somebody uses is not taken away from them by somebody else: a
             # source address is easily forged.
@@ -100,7 +105,8 @@ class Gate:
             return
         judgement = connection.ice.judge(bytes(view), path, now)
         if judgement.verdict is Verdict.VALID:
-            connection.receive_check(judgement, path)
+            path.earn(length)
+            connection.receive_check(judgement, path, now)
             if connection.ice.ufrags != entry.ufrags:
                 self.admit(connection, now)
             return

@@ -1,7 +1,8 @@
 """The ICE-lite side of one page: its checks are judged and answered (RFC 8445 §2.5, §7.3).
 
-A lite agent sends no checks. Whoever knows the password may come by any address, the page says
-which one it uses (USE-CANDIDATE), and a page that is silent for long is gone (RFC 7675 §5.2).
+A lite agent looks for no paths. Whoever knows the password may come by any address, the page says
+which one it uses (USE-CANDIDATE), and a page that is silent for long is gone. All that we ask is
+whether the page takes what is sent to that address (RFC 7675 §5.1).
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ _USERNAME: Final = 0x0006
 _COOKIE: Final = stun.COOKIE.to_bytes(4)
 _MAX_MESSAGE: Final = 548  # bytes; checks have about 100 (RFC 8489 §6.1 for an unknown path MTU)
 _MAX_USERNAME: Final = 513
+_ANSWER: Final = stun.Method.BINDING | stun.Class.RESPONSE
+# Of a peer-reflexive candidate (RFC 8445 §5.1.2.1); nothing depends on it.
+_PRIORITY: Final = 110 << 24 | 65_535 << 8 | 255
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
@@ -32,6 +36,7 @@ class Verdict(Enum):
     NOT_A_CHECK = "stun_not_a_check"
     WRONG_UFRAG = "stun_wrong_ufrag"
     WRONG_PASSWORD = "stun_wrong_password"  # noqa: S105 - a word for the counters
+    UNASKED = "stun_unasked"
 
 
 class Judgement(NamedTuple):
@@ -59,6 +64,11 @@ def is_stun(data: bytes | memoryview) -> bool:
     )
 
 
+def is_answer(data: bytes | memoryview) -> bool:
+    """Whether a STUN message says that a binding request succeeded."""
+    return int.from_bytes(data[:2]) == _ANSWER
+
+
 def addressed_ufrag(data: bytes | memoryview) -> str | None:
     """Our user name fragment in a STUN message, found without reading the rest of it.
 
@@ -82,13 +92,14 @@ class IceAgent:
     `heard` is when the last valid check came. `credentials` are ours that the next answer tells.
     """
 
-    __slots__ = ("_pairs", "_random", "credentials", "heard")
+    __slots__ = ("_pairs", "_random", "_tie_breaker", "credentials", "heard")
 
     def __init__(self, remote: IceCredentials, random: Callable[[int], bytes], now: float) -> None:
         self._random = random
         self.credentials = make_credentials(random)
         # Newest first: our credentials and the page's.
         self._pairs = [(self.credentials, remote)]
+        self._tie_breaker = int.from_bytes(random(8))
         self.heard = now
 
     @property
@@ -133,7 +144,40 @@ class IceAgent:
             del self._pairs[1:]
             path.nominated = True
         path.heard = self.heard = now
+        path.spoken = pair
         return Judgement(Verdict.VALID, _success(message, path.remote, key), nominates)
+
+    def question(self, path: Path, transaction: bytes) -> bytes | None:
+        """A check of ours by a path (RFC 7675 §5.1); None where the page has not come by it yet.
+        `transaction`: 12 bytes that nobody can guess."""
+        if path.spoken is None:
+            return None
+        local, remote = path.spoken
+        request = stun.Message(
+            message_method=stun.Method.BINDING,
+            message_class=stun.Class.REQUEST,
+            transaction_id=transaction,
+            attributes={
+                "USERNAME": f"{remote.ufrag}:{local.ufrag}",
+                "PRIORITY": _PRIORITY,
+                "ICE-CONTROLLED": self._tie_breaker,
+            },
+        )
+        request.add_message_integrity(remote.password.encode())
+        return bytes(request)
+
+    def judge_answer(self, data: bytes, path: Path) -> Verdict:
+        """Judge what came by a path as an answer to a question of ours."""
+        if data[8:_HEADER] not in path.asked or path.spoken is None:
+            return Verdict.UNASKED
+        try:
+            message = stun.parse_message(data)
+        except (ValueError, struct.error, IndexError, KeyError):
+            return Verdict.MALFORMED
+        _, remote = path.spoken
+        if not message.check_message_integrity(remote.password.encode()):
+            return Verdict.WRONG_PASSWORD
+        return Verdict.VALID
 
     def _addressed(self, username: str) -> tuple[IceCredentials, IceCredentials] | None:
         for pair in self._pairs:

@@ -100,6 +100,8 @@ class TcpListener:
 class TcpStream(asyncio.Protocol):
     """One stream of one page: a path of its own, and the way it goes by."""
 
+    is_stream: Final = True
+
     def __init__(self, listener: TcpListener) -> None:
         self._listener = listener
         self._framer = Framer()

@@ -23,6 +23,8 @@ class UdpSocket:
     path costs nothing that stays.
     """
 
+    is_stream: Final = False
+
     def __init__(
         self,
         sock: socket.socket,

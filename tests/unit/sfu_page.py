@@ -186,6 +186,22 @@ class Page:
         message.add_message_integrity((password or self.attribute("ice-pwd")).encode())
         return bytes(message)
 
+    def answer_check(self, datagram: bytes) -> bytes:
+        """The answer to a check of the other side, which must be addressed to this page."""
+        question = stun.parse_message(datagram)
+        assert question.message_class is stun.Class.REQUEST
+        assert question.attributes["USERNAME"] == f"{self.ufrag}:{self.attribute('ice-ufrag')}"
+        assert question.check_message_integrity(self.password.encode())
+        assert "ICE-CONTROLLED" in question.attributes
+        message = stun.Message(
+            message_method=stun.Method.BINDING,
+            message_class=stun.Class.RESPONSE,
+            transaction_id=question.transaction_id,
+            attributes={"XOR-MAPPED-ADDRESS": ("192.0.2.1", 10000)},
+        )
+        message.add_message_integrity(self.password.encode())
+        return bytes(message)
+
     def shake(self, datagrams: Iterable[bytes] = ()) -> list[bytes]:
         """Take DTLS datagrams of the other side, give those to send."""
         for datagram in datagrams:

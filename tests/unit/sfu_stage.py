@@ -25,6 +25,8 @@ CONTEXT = server_context(CERTIFICATE)
 class Wire:
     """`sfu.path.Way`, as the UDP socket is one: what was sent to each address, and its paths."""
 
+    is_stream = False
+
     def __init__(self) -> None:
         self.sent: defaultdict[Remote, list[bytes]] = defaultdict(list)
         self.paths: dict[Remote, Path] = {}
@@ -101,9 +103,20 @@ class Stage:
 
     def connect(self, page: Page, remote: Remote) -> None:
         """Check and shake hands until media may flow."""
-        assert self.receive(page.check(), remote)
+        self.come(page, remote)
         self.shake(page, remote)
         assert page.connected
+
+    def come(self, page: Page, remote: Remote) -> None:
+        """Choose an address, and show that the page takes what is sent to it."""
+        assert self.consent(page, remote, self.receive(page.check(), remote))
+
+    def consent(self, page: Page, remote: Remote, sent: list[bytes]) -> int:
+        """Answer the questions among the datagrams that were sent; gives how many there were."""
+        questions = [datagram for datagram in sent if datagram[:2] == b"\x00\x01"]
+        for question in questions:
+            assert not self.receive(page.answer_check(question), remote)
+        return len(questions)
 
     def shake(self, page: Page, remote: Remote) -> None:
         towards = page.shake()

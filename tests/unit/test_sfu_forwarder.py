@@ -132,7 +132,7 @@ def test_a_restart_of_ice_loses_nothing() -> None:
     assert stage.receive(old_check, BOB), "the former credentials are good until the new are used"
     assert sound(stage, one, other) == 5
     new_home = ("203.0.113.9", 9)
-    assert stage.receive(other.check(), new_home)
+    stage.come(other, new_home)
     stage.receive(one.rtp(1111, 111, mid="0"), ALICE)
     assert stage.wire.take(new_home), "media follows to the address of the restart"
     assert not stage.receive(old_check, BOB)

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.certificate import make_certificate
-from sfu.connection import MAX_PATHS, MAX_SSRCS
+from sfu.connection import MAX_SSRCS
 from sfu.ice_lite import addressed_ufrag, is_stun
+from sfu.route import MAX_PATHS
 from tests.unit.sfu_page import Page
 from tests.unit.sfu_stage import Stage
 from tests.unit.test_sfu_forwarder import ALICE, BOB, alice, bob, sound
@@ -128,9 +129,9 @@ def test_media_before_dtls(call: Call) -> None:
             "stun_not_a_check",
         ),
         (lambda page: page.check(attributes={"ICE-CONTROLLED": 1}), "stun_not_a_check"),
-        (lambda page: b"\x01\x01" + page.check()[2:], "stun_malformed"),
+        (lambda page: b"\x01\x11" + page.check()[2:], "stun_malformed"),
     ],
-    ids=["ufrag", "password", "short", "long", "bare", "role", "response"],
+    ids=["ufrag", "password", "short", "long", "bare", "role", "error response"],
 )
 @pytest.mark.parametrize("remote", [BOB, MALLORY], ids=["known", "stranger"])
 def test_bad_checks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,8 +12,8 @@ import pytest
 from sfu.control import Code, Offer, Refused, Source, Track
 from sfu.node import SfuNode
 from tests.integration.sfu.peers import Peer, peers
-from tests.integration.sfu.wires import UdpWire, join
-from tests.unit.sfu_page import Page
+from tests.integration.sfu.wires import UdpWire, answering, join
+from tests.unit.sfu_page import Page, receiver
 
 BOTH = (Source.MICROPHONE, Source.CAMERA)
 
@@ -95,6 +96,28 @@ async def test_replays_and_bad_tags_of_a_participant(
         await stranger.send(page.rtp(1111, 111)[:-1] + b"\0")
     await settled(node, "srtp_replayed", 199)
     await settled(node, "srtp_bad_tag", 190)
+
+
+async def test_a_participant_cannot_aim_their_media_at_somebody_else(
+    node: SfuNode, call: tuple[Peer, Peer], stranger: UdpWire
+) -> None:
+    """Carol sends from the victim's address, as who forges it does, and cannot see what it gets."""
+    carol = Page("carol", [receiver("0", "alice", Source.MICROPHONE)])
+    home = UdpWire(node.port)
+    await join(carol, node, home)
+    spent = 0
+    for _ in range(30):
+        for forged in (carol.check(), carol.rtcp(1)):
+            await stranger.send(forged)
+            spent += len(forged)
+        assert (await answering(carol, home))[0] & 0xC0 == 0x80, "media comes to her, meanwhile"
+    home.close()
+    got: list[bytes] = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            got.append(stranger.sock.recv(65_536))
+    assert {datagram[0] for datagram in got} <= {0, 1}, "answers and questions, and no media"
+    assert sum(map(len, got)) < 3 * spent
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,12 @@ async def join(page: Page, node: SfuNode, wire: Wire) -> None:
         for datagram in page.shake(back):
             await wire.send(datagram)
         if not page.connected:
-            back = [await wire.receive()]
-            while not 20 <= back[0][0] < 64:
-                back = [await wire.receive()]
+            back = [await answering(page, wire)]
+
+
+async def answering(page: Page, wire: Wire) -> bytes:
+    """What comes next that is no STUN; questions are answered meanwhile."""
+    while (datagram := await wire.receive())[0] < 4:
+        if datagram[:2] == b"\x00\x01":
+            await wire.send(page.answer_check(datagram))
+    return datagram
