@@ -3,6 +3,9 @@
 Its sockets are bound here, so that the next process takes up the same port. Settings and requests
 go through the child's standard input, results, events and numbers come back through its standard
 output (`sfu.pipe`). It ends by itself when its input does, at the latest when this process ends.
+
+A spare stands by: a process that has loaded everything, and waits to be told to begin. Starting one
+takes a second and more on a busy machine, and everybody's sound waits for it.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ from sfu.pipe import LINE_LIMIT, Ask, Begin, Happened, Ready, Report, Told, from
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 2.0
-_BACKOFF: Final = (0.1, 5.0)  # seconds before the first and, at most, every further restart
+# Seconds before a process that failed early is followed by the next, and the most it comes to.
+_BACKOFF: Final = (0.1, 5.0)
+_SPARE_AFTER: Final = 5.0  # seconds: who has just begun needs the processor more than a spare
 _MAX_PENDING: Final = 512  # requests under way; one more is refused `sfu_unavailable`
 
 
@@ -47,7 +52,11 @@ class SfuProcess:
         config: NodeConfig,
         on_event: Callable[[Event], None],
         registry: CollectorRegistry | None = None,
+        *,
+        spare_after: float = _SPARE_AFTER,
     ) -> None:
+        """`spare_after`: seconds of service after which a spare is started, or another one."""
+        self._spare_after = spare_after
         self._config = config
         self._on_event = on_event
         self._registry = registry
@@ -55,6 +64,8 @@ class SfuProcess:
         self._sockets: BoundSockets | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._spare: asyncio.Task[asyncio.subprocess.Process] | None = None
+        self._spare_due = 0.0
         self._up = asyncio.Event()
         self._pending: dict[int, asyncio.Future[Result]] = {}
         self._number = 0
@@ -84,6 +95,15 @@ class SfuProcess:
     def pid(self) -> int | None:
         """The process's number while it runs."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def spare_pid(self) -> int | None:
+        """The number of the process that stands by, once there is one."""
+        spare = self._spare
+        done = spare is not None and spare.done() and not spare.cancelled()
+        if spare is None or not done or spare.exception() is not None:
+            return None
+        return spare.result().pid if spare.result().returncode is None else None
 
     @property
     def ready(self) -> bool:
@@ -147,6 +167,11 @@ class SfuProcess:
             await asyncio.gather(self._keeping, return_exceptions=True)
             self._keeping = None
             await self._end()
+            if self._spare is not None:
+                with contextlib.suppress(OSError):
+                    self._process = await self._spare
+                self._spare = None
+                await self._end()
             if self._registry is not None:
                 with contextlib.suppress(KeyError):
                     self._registry.unregister(self._collector)
@@ -156,7 +181,7 @@ class SfuProcess:
     async def _keep(self) -> None:
         """Run the process, again and again, with growing pauses while it fails early."""
         loop = asyncio.get_running_loop()
-        pause = _BACKOFF[0]
+        pause = 0.0
         while True:
             started = loop.time()
             # Too many processes or descriptors, or a pipe that broke: it may pass.
@@ -164,15 +189,28 @@ class SfuProcess:
                 await self._run()
             await self._end()
             self._lost()
-            pause = _BACKOFF[0] if loop.time() - started > _BACKOFF[1] else pause * 2
-            await asyncio.sleep(min(pause, _BACKOFF[1]))
+            early = loop.time() - started < _BACKOFF[1]
+            pause = min(max(2 * pause, _BACKOFF[0]), _BACKOFF[1]) if early else 0.0
+            await asyncio.sleep(pause)
 
     async def _run(self) -> None:
-        """Start the child and read what it says until it ends."""
+        """Have the spare begin, or else a new process, and read what it says until it ends."""
         assert self._sockets is not None
-        udp = tuple(sock.fileno() for sock in self._sockets.udp)
-        tcp = tuple(sock.fileno() for sock in self._sockets.tcp)
-        self._process = await asyncio.create_subprocess_exec(
+        spare, self._spare = self._spare, None
+        self._process = await spare if spare is not None else None
+        if self._process is None or self._process.returncode is not None:
+            self._process = await self._start_child()
+        udp, tcp = _numbers(self._sockets)
+        self._send(line_of(Begin(self._config, self._sockets.port, udp, tcp)))
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            self._hear(line)
+
+    async def _start_child(self) -> asyncio.subprocess.Process:
+        """A process that has not been told yet what it is for."""
+        assert self._sockets is not None
+        udp, tcp = _numbers(self._sockets)
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "sfu.worker",
@@ -182,16 +220,22 @@ class SfuProcess:
             limit=LINE_LIMIT,
             env={**os.environ, "PYTHONPATH": _python_path()},
         )
-        self._send(line_of(Begin(self._config, self._sockets.port, udp, tcp)))
-        assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
-            self._hear(line)
+
+    def _look_after_spare(self) -> None:
+        """Have one started where there is none, or none any more."""
+        now = asyncio.get_running_loop().time()
+        if now < self._spare_due or (self._spare is not None and not self._spare.done()):
+            return
+        if self.spare_pid is None:
+            self._spare_due = now + self._spare_after
+            self._spare = asyncio.create_task(self._start_child())
 
     def _hear(self, line: bytes) -> None:
         match from_node(line):
             case Ready():
                 if self._draining:
                     self._send(line_of(Ask(0, Drain())))
+                self._spare_due = asyncio.get_running_loop().time() + self._spare_after
                 self._up.set()
             case Told(number, result):
                 answer = self._pending.get(number)
@@ -201,6 +245,7 @@ class SfuProcess:
                 self._on_event(event)
             case Report(stats):
                 self._stats = stats
+                self._look_after_spare()
 
     def _lost(self) -> None:
         """The process has ended, and every room with it."""
@@ -237,6 +282,11 @@ class SfuProcess:
 
 def _unavailable() -> Refused:
     return Refused(Code.SFU_UNAVAILABLE, "", "the forwarder does not answer", retry_after=1)
+
+
+def _numbers(sockets: BoundSockets) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """File descriptors, of UDP and of TCP."""
+    return tuple(s.fileno() for s in sockets.udp), tuple(s.fileno() for s in sockets.tcp)
 
 
 def _python_path() -> str:

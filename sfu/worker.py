@@ -58,7 +58,10 @@ async def run() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout.buffer)
     voice = _Voice(transport)
-    begin = to_node(await reader.readline())
+    first = await reader.readline()
+    if not first:
+        return  # a spare that was never needed
+    begin = to_node(first)
     assert isinstance(begin, Begin)
     sockets = BoundSockets(
         begin.port,
