@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable
 from typing import Protocol
 
 from sfu.control import Answer
 from sfu.node import SfuNode
+from sfu.supervisor import SfuProcess
 from tests.unit.sfu_page import Page
 
 
@@ -72,9 +74,10 @@ class TcpWire:
         self.writer.close()
 
 
-async def join(page: Page, node: SfuNode, wire: Wire) -> None:
+async def join(page: Page, node: SfuNode | SfuProcess, wire: Wire) -> None:
     """Offer, check, shake hands."""
     result = node.handle(page.offer())
+    result = await result if isinstance(result, Awaitable) else result
     assert isinstance(result, Answer), result
     page.take(result.sdp)
     await wire.send(page.check())
