@@ -88,6 +88,8 @@ class Figures:
     kbit_per_s: float
     audio_frames: int
     audible: float  # part of the sound in which the tone was heard, 0 to 1
+    unsealed_frames: int = 0  # of a forwarder: frames that opened, and those that did not
+    shut_frames: int = 0
 
     def document(self) -> dict[str, Any]:
         return asdict(self)

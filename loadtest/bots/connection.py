@@ -18,16 +18,29 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from loadtest.bots.media import Hearing, Picture, Tone, listen, watch
+from loadtest.bots.group import Group
+from loadtest.bots.media import SIZE, Hearing, Picture, Tone, listen, watch
 from loadtest.bots.page import BotError, Page
+from loadtest.bots.seals import Origin, Seals
 from loadtest.exchange import Content, Exchange, Output, Ready, Refused, Send, decode_signal
+from loadtest.frames import Kind
 from loadtest.participant import base64url, from_base64url
-from loadtest.sealing import Context, make_share
+from loadtest.sealing import Context, RefusalError, make_share
 from loadtest.viewing import Figures, Viewing, percentile
-from signaling.group_messages import GroupAnswer, GroupOffer, SourceOf, Track
+from signaling.group_messages import (
+    GroupAnswer,
+    GroupOffer,
+    GroupWant,
+    Source,
+    SourceOf,
+    Tile,
+    Track,
+)
 
 CONNECT_S: Final = 30.0
 Path = Literal["direct", "relay", "sfu"]
+KINDS: Final[tuple[Kind, Kind]] = ("audio", "video")
+SOURCES: Final[dict[Kind, Source]] = {"audio": "microphone", "video": "camera"}
 
 
 @dataclass(eq=False)
@@ -45,6 +58,9 @@ class Connection:
     _shown: asyncio.Event = field(default_factory=asyncio.Event)
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _seals: Seals | None = None
+    _group: Group | None = None
+    _refusal: BotError | None = None
 
     def publish(self) -> None:
         """Sound and picture; what comes back is watched and listened to."""
@@ -133,15 +149,22 @@ class Connection:
     # --- the forwarder (section 9) ---
 
     async def offer_to_forwarder(self) -> None:
-        """Publishes both, receives the other's both. Raises BotError."""
+        """Publishes both, receives the other's both, all of it sealed. Raises BotError."""
         other = self.page.other()
         assert other is not None
         assert self.page.view is not None
-        for track in (Tone(), Picture(self.fps)):
-            self.pc.addTransceiver(track, direction="sendonly")
-        for kind in ("audio", "video"):
-            self.pc.addTransceiver(kind, direction="recvonly")
-        await self.pc.setLocalDescription(await self.pc.createOffer())
+        self._seals = seals = Seals(self.room, self.page.participant)
+        for kind, track in zip(KINDS, (Tone(), Picture(self.fps)), strict=True):
+            sender = self.pc.addTransceiver(track, direction="sendonly").sender
+            seals.guard_sender(sender, SOURCES[kind], kind)
+        for kind in KINDS:
+            receiver = self.pc.addTransceiver(kind, direction="recvonly").receiver
+            seals.guard_receiver(receiver, Origin(other.id, SOURCES[kind], kind))
+        offer = await self.pc.createOffer()
+        secret = from_base64url(self.link_secret)
+        self._group = Group(self.page, self.room, secret, _fingerprint(offer.sdp), seals)
+        self._tasks.append(asyncio.create_task(self._keep(self._group)))
+        await self.pc.setLocalDescription(offer)
         mids = [str(one.mid) for one in self.pc.getTransceivers()]
         tracks = (
             Track(mids[0], send="microphone"),
@@ -158,8 +181,19 @@ class Connection:
             RTCSessionDescription(_candidates_everywhere(answer.sdp), "answer")
         )
         self._receive()
+        shown = (Tile(other.id, "camera", *SIZE),)
+        await self.page.command(lambda number: GroupWant(number, generation, shown))
         async with asyncio.timeout(CONNECT_S):
             await self._connected()
+
+    async def _keep(self, group: Group) -> None:
+        """Its keys; without them nobody need wait for a picture."""
+        try:
+            await group.run()
+        except (BotError, RefusalError, ValueError) as refusal:
+            self._refusal = BotError(str(refusal))
+            self._shown.set()
+            self._heard.set()
 
     async def _connected(self) -> None:
         changed = asyncio.Event()
@@ -172,10 +206,19 @@ class Connection:
 
     # --- what it was like ---
 
+    @property
+    def epoch(self) -> int:
+        """Of the key that frames for a forwarder are sealed with now; -1: of none."""
+        return self._seals.epoch if self._seals else -1
+
     async def seen(self) -> None:
-        """Returns when there was a picture and some sound."""
+        """Returns when there was a picture and some sound. Raises BotError."""
         await self._shown.wait()
         await self._heard.wait()
+        if self._refusal is not None:
+            raise self._refusal
+        if self._group is not None:
+            await self._group.moved()
 
     async def traffic(self) -> tuple[int, int, int]:
         """RTP packets that were sent to us, those of them that did not come, bytes received."""
@@ -210,6 +253,8 @@ class Connection:
             kbit_per_s=transported * 8 / 1000 / seconds if seconds else 0.0,
             audio_frames=hearing.frames,
             audible=hearing.audible / hearing.frames if hearing.frames else 0.0,
+            unsealed_frames=self._seals.opened if self._seals else 0,
+            shut_frames=self._seals.shut if self._seals else 0,
         )
 
 

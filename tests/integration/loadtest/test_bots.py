@@ -63,6 +63,7 @@ async def test_a_pair_sees_and_hears_each_other(server: Served, path: str, tmp_p
         assert one["kbit_per_s"] > 10
         assert one["audio_frames"] > 50
         assert one["audible"] > 0.9
+        assert (one["unsealed_frames"] >= one["frames"]) is (path == "sfu")
     if path == "direct":
         assert done["summary"]["lost"] == 0
     assert done["summary"]["failed"] == 0
