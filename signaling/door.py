@@ -8,7 +8,7 @@ aiohttp's part is made when the first whole request for it is there, so half req
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
@@ -27,9 +27,18 @@ when the connection has been closed meanwhile, it is cut."""
 _LOOK_AGAIN_S = 2.0
 
 
-Upgrader = Callable[[bytes, str], tuple[bytes, asyncio.Protocol | None]]
-"""Takes a whole GET /ws and the address of the peer; gives the response, and the protocol that
-the connection changes to, None if it is to close."""
+MAX_HELD_UPGRADES: Final = 2_000
+"""Requests that wait because others of their address have offended. One more is cut at once."""
+
+
+class Upgrader(Protocol):
+    """Answers a whole GET /ws; `peer` is the address of the TCP peer, "" where it has none."""
+
+    def wait(self, request: bytes, peer: str) -> float:
+        """Seconds before it is to be answered."""
+
+    def __call__(self, request: bytes, peer: str) -> tuple[bytes, asyncio.Protocol | None]:
+        """The response, and the protocol that the connection changes to, None if it is to close."""
 
 
 class Doorkeeper:
@@ -56,6 +65,7 @@ class Doorkeeper:
         self.rejected = rejected
         self.limit = limit
         self.open = 0
+        self.held = 0
 
     def __call__(self) -> "Door":
         return Door(self)
@@ -68,7 +78,7 @@ class Doorkeeper:
 class Door(asyncio.Protocol):
     """One connection while it speaks HTTP."""
 
-    __slots__ = ("_cut_at", "_guard", "_handler", "_keeper", "_transport")
+    __slots__ = ("_cut_at", "_guard", "_handler", "_held", "_keeper", "_transport")
 
     def __init__(self, keeper: Doorkeeper) -> None:
         self._keeper = keeper
@@ -76,6 +86,7 @@ class Door(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._transport: asyncio.Transport | None = None
         self._cut_at: float | None = None
+        self._held: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         keeper = self._keeper
@@ -131,6 +142,7 @@ class Door(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._keeper.open -= 1
+        self._release()
         self._guard = None
         self._transport = None
         if self._handler is not None:
@@ -145,8 +157,7 @@ class Door(asyncio.Protocol):
                 return False
             if isinstance(output, Forward):
                 if is_for_websocket(output.data):
-                    self._upgrade(transport, output.data)
-                    return False
+                    return self._hold(transport, output.data)
                 if self._handler is None:
                     self._handler = self._keeper.server()
                     self._handler.connection_made(transport)
@@ -160,14 +171,39 @@ class Door(asyncio.Protocol):
                 return False
         return True
 
-    def _upgrade(self, transport: asyncio.Transport, request: bytes) -> None:
+    def _hold(self, transport: asyncio.Transport, request: bytes) -> bool:
+        """Upgrade, when its turn has come; False when this is no connection of ours any more."""
+        keeper, peer = self._keeper, _peer_of(transport)
+        wait = keeper.upgrade.wait(request, peer)
+        if not wait:
+            self._upgrade(transport, request, peer)
+            return False
+        if keeper.held >= MAX_HELD_UPGRADES:
+            self._guard = None
+            transport.abort()
+            return False
+        keeper.held += 1
+        # Meanwhile the guard holds whatever comes.
+        self._held = asyncio.get_running_loop().call_later(wait, self._go_on, request, peer)
+        return True
+
+    def _go_on(self, request: bytes, peer: str) -> None:
+        self._release()
+        transport = self._transport
+        if transport is not None and not transport.is_closing() and self._guard is not None:
+            self._upgrade(transport, request, peer)
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
+            self._keeper.held -= 1
+
+    def _upgrade(self, transport: asyncio.Transport, request: bytes, peer: str) -> None:
         """Hand the connection over, or refuse to and close it."""
         guard, self._guard = self._guard, None
         assert guard is not None, "it has just let the request through"
-        peer = transport.get_extra_info("peername")
-        response, protocol = self._keeper.upgrade(
-            request, peer[0] if isinstance(peer, tuple) else ""
-        )
+        response, protocol = self._keeper.upgrade(request, peer)
         transport.write(response)
         if protocol is None:
             transport.close()
@@ -182,6 +218,11 @@ class Door(asyncio.Protocol):
         early = guard.upgraded()
         if early:
             protocol.data_received(early)
+
+
+def _peer_of(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
 class AnsweredHook(AbstractAccessLogger):

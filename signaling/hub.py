@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from signaling.arrivals import Arrivals
+from signaling.brake import Brake
 from signaling.codes import GOING_AWAY
 from signaling.commands import Commands
 from signaling.courier import Courier, entry_of
@@ -51,6 +52,7 @@ class Hub:
         self._tasks = Tasks()
         spawn = self._tasks.spawn
         store = deps.store
+        self._brake = Brake(deps.random(32))
         self.rooms = Rooms(deps.clock, store.node, tells_place=deps.tells_place)
         self._link = NodeLink(store, deps.clock, spawn)
         self._courier = Courier(
@@ -130,10 +132,23 @@ class Hub:
         """Make the socket of a new connection; None: too many of that address say nothing."""
         if not self.arrivals.awaiting.enter(address):
             return None
-        socket = Socket(self, address)
+        socket = Socket(self, address, self._brake.place_of(address))
         self.sockets.add(socket)
         self._nobody.clear()
         return socket
+
+    @property
+    def braking(self) -> bool:
+        """Whether anybody may have to wait."""
+        return bool(self._brake)
+
+    def wait_of(self, address: str) -> float:
+        """Seconds before a new WebSocket from there is opened."""
+        return self._brake.wait(self._brake.place_of(address), self.monotonic())
+
+    def offended(self, socket: Socket) -> None:
+        """It is closed for what no page does."""
+        self._brake.offended(socket.place, self.monotonic())
 
     def signal(self, socket: Socket, message: Signal) -> None:
         """Pass a signal on."""

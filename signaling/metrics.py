@@ -46,6 +46,7 @@ class Metrics(Collector):
         self.resumes = dict.fromkeys(RESUME_OUTCOMES, 0)
         self.malformed_requests = 0
         self.slow_readers = 0
+        self.braked = 0
         self.media_moves = 0
         self._joins: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
@@ -90,6 +91,11 @@ class Metrics(Collector):
         )
         yield CounterMetricFamily(
             "konsil_slow_readers", "Connections cut for not reading.", value=self.slow_readers
+        )
+        yield CounterMetricFamily(
+            "konsil_braked_upgrades",
+            "WebSockets that were opened later because others of their address had offended.",
+            value=self.braked,
         )
         yield CounterMetricFamily(
             "konsil_media_moves",

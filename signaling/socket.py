@@ -7,6 +7,7 @@ costs this object, its transport and a place in the wheel.
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from signaling.brake import is_offence
 from signaling.codes import NORMAL, close_code
 from signaling.connection import CloseSocket, Connection, Outputs, Phase, Send, SendPing, SendPong
 from signaling.frames import (
@@ -53,6 +54,9 @@ class Service(Protocol):
     def slow_reader(self) -> None:
         """A socket was closed for not reading."""
 
+    def offended(self, socket: "Socket") -> None:
+        """A socket is closed for what no page does; see `signaling.brake`."""
+
     def lost(self, socket: "Socket") -> None:
         """The connection is gone; called once."""
 
@@ -80,15 +84,18 @@ class Socket(asyncio.Protocol):
         "address",
         "connection",
         "member",
+        "place",
     )
 
-    def __init__(self, service: Service, address: str) -> None:
-        """`address`: whom limits on bad tokens apply to; forgotten once hello was taken."""
+    def __init__(self, service: Service, address: str, place: int = 0) -> None:
+        """`address`: whom limits on bad tokens apply to; forgotten once hello was taken. `place`:
+        what `signaling.brake` counts by."""
         self._service = service
         self._decoder = FrameDecoder()
         self._transport: asyncio.Transport | None = None
         self._closing = False
         self.address = address
+        self.place = place
         self.connection = Connection(service.monotonic())
         self.member: Member | None = None
 
@@ -199,6 +206,8 @@ class Socket(asyncio.Protocol):
             return
         self._closing = True
         self.connection.close()
+        if is_offence(code, reason):
+            self._service.offended(self)
         self._transport.write(encode_close(code, reason))
         # Closing at once would reset the connection under bytes still arriving, and the peer might
         # never see why. The decoder drops what comes now.

@@ -20,6 +20,15 @@ class Upgrade:
         self._hub = hub
         self._handshake = Handshake(origin_of(deps.public_url), headers)
 
+    def wait(self, request: bytes, peer: str) -> float:
+        """Seconds before this request is to be answered; see `signaling.brake`."""
+        if not self._hub.braking:
+            return 0.0
+        wait = self._hub.wait_of(self._address(fields_of(request), peer))
+        if wait:
+            self._deps.metrics.braked += 1
+        return wait
+
     def __call__(self, request: bytes, peer: str) -> tuple[bytes, Socket | None]:
         """Give the response and the socket; None: it is refused, and the connection ends.
 
@@ -41,9 +50,7 @@ class Upgrade:
                 "this node is stopping",
                 b"Retry-After: 1\r\n",
             )
-        forwarded = fields.get("x-forwarded-for", "")
-        address = client_address(peer, [forwarded], self._deps.trusted_proxies)
-        socket = self._hub.enter(address or "local")
+        socket = self._hub.enter(self._address(fields, peer))
         if socket is None:
             raise self._handshake.refused(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -52,3 +59,7 @@ class Upgrade:
                 b"Retry-After: 5\r\n",
             )
         return socket
+
+    def _address(self, fields: Mapping[str, str], peer: str) -> str:
+        forwarded = fields.get("x-forwarded-for", "")
+        return client_address(peer, [forwarded], self._deps.trusted_proxies) or "local"

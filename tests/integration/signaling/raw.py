@@ -36,10 +36,14 @@ class Raw:
     texts: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    async def connect(cls, node: Node, *, receive_buffer: int | None = None) -> Self:
-        """With a `receive_buffer` (bytes) it reads nothing by itself that does not fit in there."""
+    async def connect(
+        cls, node: Node, *, receive_buffer: int | None = None, source: str = "127.0.0.1"
+    ) -> Self:
+        """From the address `source`. With a `receive_buffer` (bytes) it reads nothing by itself
+        that does not fit in there."""
         one = socket.socket()
         one.setblocking(False)
+        one.bind((source, 0))
         if receive_buffer is not None:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", node.port))
