@@ -28,6 +28,7 @@ TYPES: Final = {
     "code": "string",
     "typed": "string",
     "signed_out": "string",
+    "once": "string",
     "sfu": "string",
 }
 

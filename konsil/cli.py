@@ -43,17 +43,20 @@ def parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     provider = commands.add_parser(
-        "provider", help="who may invite: add, list, link, revoke", allow_abbrev=False
+        "provider", help="who may invite: add, list, link, passkeys, revoke", allow_abbrev=False
     )
     actions = provider.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, text, run in (
         ("add", "add a provider and print the sign-in link", _provider_add),
         ("link", "print a new sign-in link", _provider_link),
-        ("revoke", "void every link of a provider at once", _provider_revoke),
+        ("passkeys", "list and remove the passkeys of a provider", _provider_passkeys),
+        ("revoke", "void every link and passkey of a provider at once", _provider_revoke),
     ):
         action = _command(actions, name, text, settings.LINKS)
         action.add_argument("name", metavar="NAME", help="as shown to clients")
         action.set_defaults(run=run)
+        if name == "passkeys":
+            action.add_argument("--remove", metavar="ID|all", help="of the list, or all of them")
     _command(actions, "list", "print id, state and name of each", settings.LINKS).set_defaults(
         run=_provider_list
     )
@@ -241,7 +244,26 @@ def _provider_list(options: argparse.Namespace, loaded: Settings) -> int:
 
 def _provider_revoke(options: argparse.Namespace, loaded: Settings) -> int:
     revoked = Providers(state_dir(loaded)).revoke(options.name)
-    print(f"all links of {revoked.name} are void; konsil provider link makes a new one")
+    print(
+        f"all links and passkeys of {revoked.name} are void; konsil provider link makes a new link"
+    )
+    return 0
+
+
+def _provider_passkeys(options: argparse.Namespace, loaded: Settings) -> int:
+    # Imported here: the other commands need no library of WebAuthn.
+    from waiting_room.passkey_files import PasskeyFiles  # noqa: PLC0415
+
+    directory = state_dir(loaded)
+    provider, kept = find_provider(Providers(directory), options.name), PasskeyFiles(directory)
+    if options.remove == "all":
+        count = kept.clear(provider)
+        print(f"{count} passkeys of {provider.name} are void")
+        return 0
+    if options.remove:
+        kept.remove(provider, options.remove)
+    for passkey in kept.list(provider):
+        print(passkey.handle, passkey.added, sep="\t")
     return 0
 
 

@@ -66,6 +66,14 @@ def _insecure_public_url(settings: Settings) -> bool:
     )
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _same_ports(settings: Settings) -> bool:
     taken = [settings.port, settings.metrics_port]
     if "sfu" in settings.roles:
@@ -102,6 +110,11 @@ _CONTRADICTIONS: Final[tuple[tuple[Callable[[Settings], bool], str], ...]] = (
         "KONSIL_PUBLIC_URL must be https://, since browsers give camera and microphone to secure "
         "pages only: set --tls-cert and --tls-key, or --tls-self-signed, or put a reverse proxy in "
         "front and name it in KONSIL_TRUSTED_PROXIES",
+    ),
+    (
+        lambda s: s.passkeys and _is_address(urlsplit(s.public_url).hostname or ""),
+        "KONSIL_PASSKEYS needs a KONSIL_PUBLIC_URL with a host name: browsers have passkeys for "
+        "names only, not for addresses",
     ),
     (
         lambda s: s.redis_url is not None and s.redis_server is not None,

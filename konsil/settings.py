@@ -230,6 +230,9 @@ class Settings:
         kinds.choice("auto", "p2p", "sfu"), "force calls onto p2p or sfu; auto chooses", "auto"
     )
 
+    passkeys: bool = _setting(
+        kinds.SWITCH, "let providers sign in with passkeys that they add at their desk", False
+    )
     hide_place: bool = _setting(
         kinds.SWITCH, "do not tell those who wait their place in line", False
     )

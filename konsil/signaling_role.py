@@ -31,6 +31,7 @@ from waiting_room.connection import connect
 from waiting_room.invitations import MINUTES_MAX
 from waiting_room.keys import KeyRing
 from waiting_room.keyspace import ACL_COMMANDS, Keyspace
+from waiting_room.passkey_files import PasskeyFiles
 from waiting_room.providers import Providers
 from waiting_room.store import SessionStore
 from waiting_room.used_links import UsedLinks
@@ -92,6 +93,7 @@ def _server(
                 keyring=keyring,
                 providers=providers,
                 used_links=UsedLinks(house.state_dir),
+                passkeys=PasskeyFiles(house.state_dir) if settings.passkeys else None,
                 metrics=Metrics(house.registry),
                 clock=SystemClock(),
                 random=secrets.token_bytes,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -15,11 +15,13 @@ from signaling.check_api import CheckApi
 from signaling.code_api import CodeApi
 from signaling.credentials import Credentials
 from signaling.deps import Deps
+from signaling.desk import Desk
 from signaling.door import AnsweredHook, Doorkeeper
 from signaling.headers import on_response_prepare, origin_of, security_headers
 from signaling.health import Health
 from signaling.hub import Hub
 from signaling.pages import Pages
+from signaling.passkey_api import PasskeyApi
 from signaling.problem import problem, problem_of
 from signaling.receipt_api import ReceiptApi
 from signaling.sign_in import SignInApi
@@ -44,7 +46,7 @@ class Server:
         """Raises PagesError when the web files cannot be served."""
         self.deps = deps
         self.hub = Hub(deps, released=self._release)
-        headers = security_headers(deps.public_url)
+        headers = _headers(deps)
         self._guard_lines = "".join(f"{k}: {v}\r\n" for k, v in headers.items()).encode("latin-1")
         self._runner = web.AppRunner(
             _application(deps, self.hub, Pages(deps.web_root, reload=deps.reload_pages)),
@@ -111,13 +113,16 @@ def build(deps: Deps) -> Server:
 
 
 def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
-    headers = security_headers(deps.public_url)
+    headers = _headers(deps)
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors(deps), _same_origin(deps)])
     app.on_response_prepare.append(on_response_prepare(headers))
     credentials = Credentials(deps, hub.arrivals)
     app.router.add_routes(Api(deps, credentials, hub.rooms).routes())
     app.router.add_routes(CheckApi(deps, credentials).routes())
-    app.router.add_routes(SignInApi(deps, credentials).routes())
+    desk = Desk(deps, credentials)
+    app.router.add_routes(SignInApi(deps, credentials, desk).routes())
+    if deps.passkeys is not None:
+        app.router.add_routes(PasskeyApi(deps, deps.passkeys, credentials, desk).routes())
     app.router.add_routes(CodeApi(deps, credentials, hub.rooms).routes())
     app.router.add_routes(ReceiptApi(deps, credentials, hub.rooms).routes())
     app.router.add_routes(Health(deps, hub).routes())
@@ -130,6 +135,10 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
 
     app.router.add_get("/{path:.*}", page)
     return app
+
+
+def _headers(deps: Deps) -> Mapping[str, str]:
+    return security_headers(deps.public_url, passkeys=deps.passkeys is not None)
 
 
 def _errors(deps: Deps) -> Middleware:

@@ -41,6 +41,8 @@ CODES: Final = _table(
     ("token_revoked", 401, 4401),
     ("already_used", 409, 4409),
     ("not_signed_in", 401, None),
+    ("passkey_refused", 403, None),
+    ("passkeys_full", 409, None),
     ("code_unknown", 404, None),
     ("not_ended", 409, None),
     ("room_ended", 410, 4410),

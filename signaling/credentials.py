@@ -53,11 +53,15 @@ class Credentials:
             return self._arrivals.claims_of(_bearer(request), tuple(allowed), grace)
         except TokenError as error:
             if error.code == "token_invalid":
-                delay = self._arrivals.throttle.failed(
-                    address_of(request, self._deps), self._deps.clock.monotonic()
-                )
-                await asyncio.sleep(delay)
+                await self.hold_up(request)
             raise
+
+    async def hold_up(self, request: web.Request) -> None:
+        """Lets one wait who has failed to show who it is: the longer, the more came before."""
+        delay = self._arrivals.throttle.failed(
+            address_of(request, self._deps), self._deps.clock.monotonic()
+        )
+        await asyncio.sleep(delay)
 
     async def link(self, request: web.Request) -> Claims:
         """A provider's sign-in link that still signs in. Raises Refused."""

@@ -11,6 +11,7 @@ from signaling.forwarders import Forwarders, NoForwarders
 from signaling.metrics import Metrics
 from signaling.node import Clock
 from waiting_room.keys import KeyRing
+from waiting_room.passkey_files import PasskeyFiles
 from waiting_room.providers import Providers
 from waiting_room.store import SessionStore
 from waiting_room.used_links import UsedLinks
@@ -77,6 +78,8 @@ class Deps:
     tells_place: bool = True
     """Whether those who wait are told their place in line."""
     trusted_proxies: tuple[Network, ...] = ()
+    passkeys: PasskeyFiles | None = None
+    """None: nobody signs in with a passkey here."""
     forwarders: Forwarders = field(default_factory=NoForwarders)
     reload_pages: bool = False
     max_connections: int = MAX_CONNECTIONS

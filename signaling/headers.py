@@ -46,8 +46,6 @@ _REFUSED_FEATURES = (
     "midi",
     "otp-credentials",
     "payment",
-    "publickey-credentials-create",
-    "publickey-credentials-get",
     "serial",
     "storage-access",
     "sync-xhr",
@@ -55,6 +53,7 @@ _REFUSED_FEATURES = (
     "window-management",
     "xr-spatial-tracking",
 )
+_PASSKEY_FEATURES = ("publickey-credentials-create", "publickey-credentials-get")
 
 
 def origin_of(url: str) -> str:
@@ -68,8 +67,11 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
-def security_headers(public_url: str) -> Mapping[str, str]:
-    """Give the headers of every response of a server that is reached at `public_url`."""
+def security_headers(public_url: str, *, passkeys: bool = False) -> Mapping[str, str]:
+    """Give the headers of every response of a server that is reached at `public_url`.
+
+    `passkeys`: whether providers may sign in with one.
+    """
     origin = origin_of(public_url)
     secure = origin.startswith("https://")
     # Safari before 15.4 does not take 'self' for the WebSocket of the same origin.
@@ -93,6 +95,7 @@ def security_headers(public_url: str) -> Mapping[str, str]:
     }
     features = [f"{name}=(self)" for name in _ALLOWED_FEATURES]
     features += [f"{name}=()" for name in _REFUSED_FEATURES]
+    features += [f"{name}={'(self)' if passkeys else '()'}" for name in _PASSKEY_FEATURES]
     headers = {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "Referrer-Policy": "no-referrer",

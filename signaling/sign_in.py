@@ -7,13 +7,11 @@ import msgspec
 from aiohttp import web
 
 from signaling.answers import answer, read_body
-from signaling.credentials import Credentials, SignedIn, used
+from signaling.credentials import Credentials, used
 from signaling.deps import Deps
+from signaling.desk import Desk
 from waiting_room.errors import Refused
 from waiting_room.invitations import provider_claims
-from waiting_room.links import ID_BYTES, new_id
-from waiting_room.providers import Provider
-from waiting_room.sign_ins import begin
 from waiting_room.tokens import mint
 
 
@@ -21,6 +19,8 @@ class SignOut(msgspec.Struct, forbid_unknown_fields=True):
     """The body of POST /api/v1/sign-out."""
 
     everywhere: bool = False
+    passkeys: bool = False
+    """With `everywhere`: remove all passkeys, too, so that nothing gets in that did before."""
 
 
 _sign_out: Final = msgspec.json.Decoder(SignOut)
@@ -29,9 +29,10 @@ _sign_out: Final = msgspec.json.Decoder(SignOut)
 class SignInApi:
     """Handlers of /api/v1/sign-in, sign-out, sign-in-links and desk."""
 
-    def __init__(self, deps: Deps, credentials: Credentials) -> None:
+    def __init__(self, deps: Deps, credentials: Credentials, desk: Desk) -> None:
         self._deps = deps
         self._credentials = credentials
+        self._desk = desk
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -48,28 +49,25 @@ class SignInApi:
         now = self._deps.clock.wall()
         if provider is None or not await asyncio.to_thread(self._deps.used_links.use, claims, now):
             raise used()
-        made = begin(provider, audience=self._credentials.audience, sid=self._new_id(), now=now)
-        response = self._view(SignedIn(provider, made))
-        self._credentials.give(response, made)
-        return response
+        return self._desk.welcome(provider)
 
     async def desk(self, request: web.Request) -> web.StreamResponse:
         """Say who is signed in, if anybody, and keep them signed in."""
         found = await self._credentials.signed_in(request)
-        response = self._view(found)
+        response = self._desk.view(found)
         if found is not None:
             self._credentials.keep(response, found.sign_in)
         return response
 
     async def another_link(self, request: web.Request) -> web.StreamResponse:
         """Make a sign-in link: for the next time, or for another device of the same provider."""
-        found = await self._signed_in(request)
+        found = await self._desk.signed_in(request)
         now = self._deps.clock.wall()
         claims = provider_claims(
             found.provider.id,
             found.provider.epoch,
             audience=self._credentials.audience,
-            jti=self._new_id(),
+            jti=self._desk.new_id(),
             now=now,
         )
         token = mint(claims, self._deps.keyring.current)
@@ -79,40 +77,21 @@ class SignInApi:
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """End this sign-in, or all of the provider with their links that were not used yet."""
-        everywhere = (await read_body(request, _sign_out)).everywhere
+        wanted = await read_body(request, _sign_out)
+        everywhere = wanted.everywhere
         found = await self._credentials.signed_in(request)
         if found is not None:
             self._credentials.refuse_foreign(request)
             if everywhere:
                 now_ms = int(self._deps.clock.wall() * 1000)
+                if wanted.passkeys and self._deps.passkeys is not None:
+                    # First: a passkey that is left could sign in again in between.
+                    await asyncio.to_thread(self._deps.passkeys.clear, found.provider)
                 await asyncio.to_thread(self._deps.providers.sign_out, found.provider.id, now_ms)
             else:
                 await self._credentials.end(found.sign_in)
         elif everywhere:
             raise Refused("not_signed_in", "only who is signed in can sign out everywhere")
-        response = self._view(None)
+        response = self._desk.view(None)
         self._credentials.take(response)
         return response
-
-    async def _signed_in(self, request: web.Request) -> SignedIn:
-        found = await self._credentials.signed_in(request)
-        if found is None:
-            raise Refused("not_signed_in", "sign in with a provider's link")
-        self._credentials.refuse_foreign(request)
-        return found
-
-    def _view(self, found: SignedIn | None) -> web.Response:
-        """Times in ms since 1970. Nobody signed in is an answer too, not an error."""
-        provider: Provider | None = None if found is None else found.provider
-        return answer(
-            {
-                "provider": None
-                if provider is None
-                else {"id": provider.id, "name": provider.name},
-                "ends_at": None if found is None else found.sign_in.ends_at,
-                "server_time": int(self._deps.clock.wall() * 1000),
-            }
-        )
-
-    def _new_id(self) -> str:
-        return new_id(self._deps.random(ID_BYTES))

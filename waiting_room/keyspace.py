@@ -40,7 +40,9 @@ ACL_COMMANDS: Final[tuple[str, ...]] = (
 # For a machine that has nothing but a forwarder: `~{prefix}:sfu:* resetchannels &{prefix}:sfu:*`.
 SFU_ACL_COMMANDS: Final[tuple[str, ...]] = ("ping", "select", "set", "del", "publish", "subscribe")
 
-KeyKind = Literal["session", "mail", "probe", "code", "typed", "signed_out", "sfu", "unknown"]
+KeyKind = Literal[
+    "session", "mail", "probe", "code", "typed", "signed_out", "once", "sfu", "unknown"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class Keyspace:
     def signed_out_key(self, sign_in: str) -> str:
         """A string: this sign-in was ended; there as long as a cookie of it might be good."""
         return f"{self.prefix}:{{sign-in-{sign_in}}}:signed_out"
+
+    def once_key(self, statement: str) -> str:
+        """A string: this statement of ours has been used; there as long as it might be good."""
+        return f"{self.prefix}:{{once-{statement}}}:once"
 
     def probe_key(self) -> str:
         """A string that the start-up check writes and deletes."""
@@ -131,4 +137,6 @@ class Keyspace:
             return "sfu"
         if re.fullmatch(r"\{sign-in-[A-Za-z0-9_-]{22}\}:signed_out", rest):
             return "signed_out"
+        if re.fullmatch(r"\{once-[A-Za-z0-9_-]{22}\}:once", rest):
+            return "once"
         return "probe" if key == self.probe_key() else "unknown"

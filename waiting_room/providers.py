@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import logging
-import os
 import secrets
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -20,6 +18,7 @@ from typing import Annotated, Final
 import msgspec
 
 from .errors import ConfigError, Refused
+from .state_file import StateFile
 
 NAME_MAX: Final = 60  # characters
 PROVIDERS_MAX: Final = 10_000
@@ -51,7 +50,7 @@ class Providers:
 
     def __init__(self, state_dir: Path) -> None:
         """Raises ConfigError when there is a file that cannot be read."""
-        self._path = state_dir / "providers.json"
+        self._file = StateFile(state_dir / "providers.json")
         self._seen: tuple[int, int, int] | None = None
         self._by_id: dict[str, Provider] = {}
         self._load()
@@ -117,7 +116,7 @@ class Providers:
             )
 
     def _refresh(self) -> None:
-        if self._stamp() == self._seen:
+        if self._file.stamp() == self._seen:
             return
         try:
             self._load()
@@ -125,64 +124,33 @@ class Providers:
             # Going on with what it held before.
             _log.exception("providers_file_unusable")
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            stat = self._path.stat()
-        except OSError:
-            return None
-        return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
     def _load(self) -> None:
-        self._seen = self._stamp()  # taken before: what is written meanwhile is read next time
+        self._seen = self._file.stamp()  # taken before: what is written meanwhile is read next time
+        data = self._file.read()
         try:
-            content = msgspec.json.decode(self._path.read_bytes(), type=_File)
-        except FileNotFoundError:
-            content = _File(())
-        except OSError as exc:
-            raise self._error(f"cannot be read: {exc.strerror}") from exc
+            content = _File(()) if data is None else msgspec.json.decode(data, type=_File)
         except (msgspec.MsgspecError, RecursionError, UnicodeError) as exc:
-            raise self._error(f"is not a providers file: {exc}") from exc
+            raise self._file.error(f"is not a providers file: {exc}") from exc
         by_id = {p.id: p for p in content.providers}
         if len(by_id) != len(content.providers):
-            raise self._error("holds the same id twice")
+            raise self._file.error("holds the same id twice")
         if len({p.name for p in content.providers}) != len(by_id):
-            raise self._error("holds the same name twice")
+            raise self._file.error("holds the same name twice")
         self._by_id = by_id
 
     def _save(self, providers: Sequence[Provider]) -> None:
         if len(providers) > PROVIDERS_MAX:
             raise Refused("slow_down", f"a providers file holds {PROVIDERS_MAX} at most")
-        draft = self._path.with_name(f".{secrets.token_hex(8)}.tmp")
         data = msgspec.json.format(msgspec.json.encode(_File(tuple(providers))), indent=2)
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
-        except OSError as exc:
-            draft.unlink(missing_ok=True)
-            raise self._error(f"cannot be written: {exc.strerror}") from exc
+        self._file.write(data + b"\n")
         self._load()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Alone among all processes, with the file as it is now."""
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as exc:
-            raise self._error(f"cannot be locked: {exc.strerror}") from exc
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._file.locked():
             self._load()
             yield
-        finally:
-            os.close(lock)
-
-    def _error(self, detail: str) -> ConfigError:
-        return ConfigError(f"KONSIL_STATE_DIR: {self._path} {detail}")
 
 
 def _tidy(name: str) -> str:

@@ -12,8 +12,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from . import signatures
 from .providers import Provider
-from .signatures import from_base64url, is_signed, sign, to_base64url
 from .tokens import Claims, SigningKey, VerifyingKeys
 
 COOKIE: Final = "APPSESSION"
@@ -69,8 +69,7 @@ def begin(provider: Provider, *, audience: str, sid: str, now: float) -> SignIn:
 
 def seal(sign_in: SignIn, key: SigningKey) -> str:
     """The cookie's value."""
-    body = msgspec.json.encode(sign_in)
-    return f"{key.kid}.{to_base64url(body)}.{to_base64url(sign(_LABEL, body, key))}"
+    return signatures.seal(_LABEL, msgspec.json.encode(sign_in), key)
 
 
 def unseal(
@@ -85,14 +84,8 @@ def unseal(
 
     `find` gives a provider by id.
     """
-    parts = value.split(".") if len(value) <= VALUE_MAX else []
-    if len(parts) != 3:
-        return None
-    public = ring.find(parts[0], now)
-    body, signature = from_base64url(parts[1]), from_base64url(parts[2])
-    if public is None or body is None or signature is None:
-        return None
-    if not is_signed(_LABEL, body, signature, public):
+    body = signatures.unseal(_LABEL, value, ring, now, most=VALUE_MAX)
+    if body is None:
         return None
     try:
         found = _decode(body)

@@ -13,7 +13,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from .tokens import SigningKey
+from .tokens import SigningKey, VerifyingKeys
 
 _PREFIX: Final = b"konsil/1 "
 
@@ -29,6 +29,26 @@ def is_signed(label: str, body: bytes, signature: bytes, public: Ed25519PublicKe
     except InvalidSignature:
         return False
     return True
+
+
+def seal(label: str, body: bytes, key: SigningKey) -> str:
+    """A statement of ours as one text: key id, body and signature."""
+    return f"{key.kid}.{to_base64url(body)}.{to_base64url(sign(label, body, key))}"
+
+
+def unseal(label: str, text: str, ring: VerifyingKeys, now: float, *, most: int) -> bytes | None:
+    """The body of a statement that we have sealed under `label`; None for all others.
+
+    `most`: characters that are looked at; `now`: seconds since 1970.
+    """
+    parts = text.split(".") if len(text) <= most else []
+    if len(parts) != 3:
+        return None
+    public = ring.find(parts[0], now)
+    body, signature = from_base64url(parts[1]), from_base64url(parts[2])
+    if public is None or body is None or signature is None:
+        return None
+    return body if is_signed(label, body, signature, public) else None
 
 
 def to_base64url(raw: bytes) -> str:

@@ -14,6 +14,8 @@ from konsil.cli import main
 from konsil.invite import starting_time
 from waiting_room import links
 from waiting_room.keys import KeyRing
+from waiting_room.passkey_files import PasskeyFiles
+from waiting_room.passkeys import Passkey
 from waiting_room.providers import Providers
 from waiting_room.tokens import Claims, TokenType, verify
 
@@ -86,6 +88,24 @@ def test_a_provider_is_added_listed_linked_and_revoked(cli: Cli, tmp_path: Path)
     assert "void" in cli("provider", "revoke", "Dr. Ada Example")
     assert Providers(state).epoch(claims.sub) == claims.epoch + 1
     opened(cli("provider", "link", "Dr. Ada Example"), state, time.time())
+
+
+def test_passkeys_are_listed_and_removed(cli: Cli, tmp_path: Path) -> None:
+    cli("provider", "add", "Ada")
+    kept = PasskeyFiles(tmp_path / "state")
+    ada = Providers(tmp_path / "state").named("Ada")
+    assert ada is not None
+    assert cli("provider", "passkeys", "Ada") == ""
+    for name in ("one", "two", "six"):
+        kept.add(ada, Passkey(id=name, key="AAAA", epoch=ada.epoch, added="2026-11-22"))
+    lines = cli("provider", "passkeys", "Ada").splitlines()
+    assert len(lines) == 3
+    handle, added = lines[0].split("\t")
+    assert added == "2026-11-22"
+    assert cli("provider", "passkeys", ada.id, "--remove", handle).splitlines() == lines[1:]
+    assert cli.refusal("provider", "passkeys", "Ada", "--remove", handle)[0] == 1
+    assert cli("provider", "passkeys", "Ada", "--remove", "all").startswith("2 ")
+    assert kept.list(ada) == ()
 
 
 def test_the_state_is_private(cli: Cli, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ def test_each_key_is_of_its_kind_and_a_near_miss_of_none() -> None:
         "code": names.code_key(ROOM),
         "typed": names.typed_key("012345678"),
         "signed_out": names.signed_out_key(ID),
+        "once": names.once_key(ID),
     }
     for kind, key in made.items():
         assert names.kind(key) == kind

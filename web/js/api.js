@@ -14,7 +14,8 @@
  *   starts_at: number, opens_at: number, closes_at: number}} Consultation times in ms since 1970
  * @typedef {{starts_at: string, minutes: number, opens_before: number, links: number}} Wish
  * @typedef {{id: string, name: string}} Provider
- * @typedef {{provider: Provider | null, ends_at: number | null, server_time: number}} DeskView
+ * @typedef {{passkey: boolean}} Ways  to sign in besides with a link
+ * @typedef {{provider: Provider | null, ends_at: number | null, ways: Ways, server_time: number}} DeskView
  * @typedef {{name: string, since: number, connected: boolean}} Waiting  since in ms since 1970
  * @typedef {{open: boolean, host_present: boolean, inside: number, waiting: Waiting[],
  *   server_time: number}} Queue
@@ -103,9 +104,12 @@ export async function askSignInLink() {
   return /** @type {{token: string, closes_at: number}} */ (await request("sign-in-links", null, {}));
 }
 
-/** @param {boolean} everywhere in every browser */
-export async function signOut(everywhere) {
-  await request("sign-out", null, { everywhere });
+/**
+ * @param {boolean} everywhere in every browser
+ * @param {boolean} passkeys remove them, too
+ */
+export async function signOut(everywhere, passkeys) {
+  await request("sign-out", null, { everywhere, passkeys });
 }
 
 /**
@@ -174,7 +178,7 @@ export async function verifyReceipt(receipt) {
  * @param {Record<string, string>} [headers]
  * @returns {Promise<unknown>}
  */
-async function request(path, token, body, headers) {
+export async function request(path, token, body, headers) {
   const response = await send(path, token, body, headers);
   const answer = await response.json().catch(() => null);
   if (response.ok && answer !== null) return answer;

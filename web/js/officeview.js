@@ -5,6 +5,7 @@ import { on, View } from "./dom.js";
 import { dayAndTime, timeOfDay } from "./i18n.js";
 import { currentLanguage, t } from "./language.js";
 import { createLinkBox } from "./linkbox.js";
+import { createPasskeys } from "./passkeyview.js";
 
 /**
  * @typedef {import("./providerstate.js").ProviderState} ProviderState
@@ -16,7 +17,9 @@ import { createLinkBox } from "./linkbox.js";
  * @property {(planned: Planned) => void} forget
  * @property {(kept: boolean) => void} keepList
  * @property {() => void} makeNextLink
- * @property {(everywhere: boolean) => void} signOut
+ * @property {(everywhere: boolean, passkeys: boolean) => void} signOut
+ * @property {() => void} addPasskey
+ * @property {(id: string) => void} removePasskey
  */
 
 /**
@@ -180,7 +183,7 @@ function createEntry(planned, { show, forget }) {
  * @param {HomeOptions} options
  * @returns {import("./dom.js").Part<ProviderState>}
  */
-function createAccount({ makeNextLink, signOut }) {
+function createAccount({ makeNextLink, signOut, ...passkeys }) {
   /** @type {View<ProviderState>} */
   const view = new View();
   const link = createLinkBox(view, {
@@ -189,6 +192,7 @@ function createAccount({ makeNextLink, signOut }) {
     advice: "provider.another_link_do",
     url: (s) => s.nextLink,
   });
+  const unpaired = view.h("input", { id: "out-passkeys", type: "checkbox", "data-testid": "out-passkeys" });
   return view.part(
     view.h(
       "section",
@@ -202,7 +206,7 @@ function createAccount({ makeNextLink, signOut }) {
         { class: "row" },
         view.h(
           "button",
-          { type: "button", "data-testid": "sign-out", onclick: on(() => signOut(false)) },
+          { type: "button", "data-testid": "sign-out", onclick: on(() => signOut(false, false)) },
           () => t("provider.out"),
         ),
         view.h(
@@ -211,17 +215,24 @@ function createAccount({ makeNextLink, signOut }) {
           () => t("provider.another_link_make"),
         ),
       ),
+      view.use(createPasskeys(passkeys)),
       view.h(
         "details",
         { class: "more" },
         view.h("summary", {}, () => t("provider.out_all")),
         view.h("p", { class: "hint" }, () => t("provider.out_all_do")),
         view.h(
+          "label",
+          { class: "check", for: "out-passkeys", hidden: (s) => s.passkeys.length === 0 },
+          unpaired,
+          view.h("span", {}, () => t("passkey.out_all")),
+        ),
+        view.h(
           "button",
           {
             type: "button",
             "data-testid": "sign-out-everywhere",
-            onclick: on(() => signOut(true)),
+            onclick: on(() => signOut(true, unpaired.checked)),
           },
           () => t("provider.out_all"),
         ),

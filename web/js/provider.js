@@ -30,6 +30,13 @@ const QUEUES = Object.freeze({ seen: 5000, unseen: 20_000 });
 /** Rooms whose queue is shown at a time. */
 const QUEUES_MOST = 8;
 
+/** @type {Readonly<Record<string, import("./i18n.js").Key>>} */
+const PASSKEY_WORDS = Object.freeze({
+  passkey_unused: "passkey.unused",
+  already_used: "passkey.known",
+  passkeys_full: "passkey.full",
+});
+
 const store = createStore(reduceProvider, PROVIDER_START);
 const parsed = takeFragment("provider");
 // This one signs in: it does not stay where it could be read over a shoulder or bookmarked.
@@ -41,8 +48,22 @@ let own = null;
 async function open() {
   try {
     const desk = parsed.ok ? await enter(parsed.link.token) : await askDesk();
+    store.dispatch({ type: "ways", ways: desk.ways });
     if (desk.provider !== null) welcome(desk.provider);
     else store.dispatch({ type: "refused", code: parsed.ok ? "already_used" : parsed.code });
+  } catch (error) {
+    store.dispatch({ type: "refused", code: error instanceof ApiError ? error.code : "internal" });
+    // Where the link does not do, another way may.
+    askDesk().then(({ ways }) => store.dispatch({ type: "ways", ways }), () => {});
+  }
+}
+
+async function openWithPasskey() {
+  store.dispatch({ type: "retry" });
+  try {
+    const { signInWithPasskey } = await import("./passkeys.js");
+    const { provider } = await signInWithPasskey();
+    if (provider !== null) welcome(provider);
   } catch (error) {
     store.dispatch({ type: "refused", code: error instanceof ApiError ? error.code : "internal" });
   }
@@ -67,6 +88,23 @@ function welcome(provider) {
   store.dispatch({ type: "signed_in", provider });
   tellList();
   void showQueues();
+  if (store.state.ways.passkey) void changePasskeys((passkeys) => passkeys.askPasskeys(), null);
+}
+
+/**
+ * @param {(module: typeof import("./passkeys.js")) => Promise<readonly import("./passkeys.js").Passkey[]>} change
+ * @param {import("./i18n.js").Key | null} done what to say then
+ */
+async function changePasskeys(change, done) {
+  try {
+    const passkeys = await change(await import("./passkeys.js"));
+    store.dispatch({ type: "passkeys", passkeys });
+    if (done !== null) notify(t(done));
+  } catch (error) {
+    const code = error instanceof ApiError ? error.code : "internal";
+    if (code === "not_signed_in") store.dispatch({ type: "refused", code });
+    else notify(t(PASSKEY_WORDS[code] ?? "provider.failed"));
+  }
 }
 
 function tellList() {
@@ -116,10 +154,13 @@ async function makeNextLink() {
   }
 }
 
-/** @param {boolean} everywhere */
-async function leave(everywhere) {
+/**
+ * @param {boolean} everywhere
+ * @param {boolean} [passkeys] remove them, too
+ */
+async function leave(everywhere, passkeys = false) {
   try {
-    await signOut(everywhere);
+    await signOut(everywhere, passkeys);
     store.dispatch({ type: "refused", code: "signed_out" });
   } catch {
     notify(t("provider.failed"));
@@ -205,13 +246,19 @@ void startPage({
         forget,
         keepList,
         makeNextLink: () => void makeNextLink(),
-        signOut: (everywhere) => void leave(everywhere),
+        signOut: (everywhere, passkeys) => void leave(everywhere, passkeys),
+        addPasskey: () => void changePasskeys((passkeys) => passkeys.addPasskey(), "passkey.added"),
+        removePasskey: (id) =>
+          void changePasskeys((passkeys) => passkeys.removePasskey(id), "passkey.removed"),
       }),
     made: () => createInvitation(() => store.dispatch({ type: "another" })),
     problem: () =>
-      createSignedOut(() => {
-        store.dispatch({ type: "retry" });
-        void open();
+      createSignedOut({
+        again: () => {
+          store.dispatch({ type: "retry" });
+          void open();
+        },
+        passkey: () => void openWithPasskey(),
       }),
   },
   titleOf: (state) => {

@@ -6,6 +6,7 @@
  * @typedef {import("./ownlist.js").Planned} Planned
  * @typedef {import("./api.js").Provider} Provider
  * @typedef {import("./api.js").Queue} Queue
+ * @typedef {import("./passkeys.js").Passkey} Passkey
  * @typedef {"opening" | "form" | "busy" | "made" | "problem"} ProviderPhase
  *
  * @typedef {object} ProviderState
@@ -18,13 +19,16 @@
  * @property {boolean} kept whether the list outlives the tab
  * @property {Readonly<Record<string, Queue | null>>} queues by room; null: cannot be seen at present
  * @property {string} nextLink another sign-in link; "" until asked for
+ * @property {import("./api.js").Ways} ways how one can sign in here, besides with a link
+ * @property {readonly Passkey[]} passkeys of who is signed in
  *
  * @typedef {{type: "signed_in", provider: Provider} | {type: "create"} | {type: "another"}
  *   | {type: "made", made: Planned} | {type: "failed", code: string}
  *   | {type: "refused", code: string} | {type: "retry"}
  *   | {type: "list", list: readonly Planned[], kept: boolean}
  *   | {type: "queues", queues: Readonly<Record<string, Queue | null>>}
- *   | {type: "next_link", link: string}} ProviderEvent
+ *   | {type: "next_link", link: string} | {type: "ways", ways: import("./api.js").Ways}
+ *   | {type: "passkeys", passkeys: readonly Passkey[]}} ProviderEvent
  */
 import { machine } from "./store.js";
 
@@ -49,11 +53,13 @@ export const PROVIDER_START = Object.freeze({
   kept: false,
   queues: {},
   nextLink: "",
+  ways: { passkey: false },
+  passkeys: [],
 });
 
 /** @type {(state: ProviderState, event: ProviderEvent) => ProviderState} */
 export const reduceProvider = machine(
-  PROVIDER, (event) => event.type, absorb, new Set(["list", "queues", "next_link"]),
+  PROVIDER, (event) => event.type, absorb, new Set(["list", "queues", "next_link", "ways", "passkeys"]),
 );
 
 /**
@@ -74,7 +80,7 @@ function absorb(state, event) {
     case "failed":
       return { ...state, fault: event.code };
     case "refused":
-      return { ...PROVIDER_START, phase: state.phase, problem: event.code };
+      return { ...PROVIDER_START, phase: state.phase, problem: event.code, ways: state.ways };
     case "retry":
       return { ...state, problem: "" };
     case "list":
@@ -83,6 +89,10 @@ function absorb(state, event) {
       return { ...state, queues: event.queues };
     case "next_link":
       return { ...state, nextLink: event.link };
+    case "ways":
+      return { ...state, ways: event.ways };
+    case "passkeys":
+      return { ...state, passkeys: event.passkeys };
   }
 }
 

@@ -17,6 +17,8 @@ const WORDS = Object.freeze({
   token_revoked: ["provider.revoked", "provider.sign_in_do", false],
   signed_out: ["provider.out_done", "provider.out_done_do", false],
   not_signed_in: ["provider.timed_out", "provider.timed_out_do", false],
+  passkey_unused: ["provider.sign_in", "passkey.unused_do", false],
+  passkey_refused: ["passkey.refused", "passkey.refused_do", false],
   unreachable: ["trouble.title", "provider.unreachable", true],
   store_unavailable: ["trouble.title", "provider.unreachable", true],
   going_away: ["trouble.title", "provider.unreachable", true],
@@ -30,6 +32,17 @@ const BAD_LINK = ["provider.bad_link", "provider.sign_in_do", false];
 /** @param {string} code */
 export function signInWords(code) {
   return (Object.hasOwn(WORDS, code) ? WORDS[code] : undefined) ?? BAD_LINK;
+}
+
+/** Where there is another way than a link, not the link's advice is wanted. */
+const CHOICE = new Set(["link_missing", "signed_out", "not_signed_in"]);
+
+/**
+ * Whether there is a way to sign in on the page itself.
+ * @param {ProviderState} state
+ */
+function hasWays({ ways }) {
+  return ways.passkey;
 }
 
 /** @returns {import("./dom.js").Part<ProviderState>} */
@@ -47,10 +60,10 @@ export function createSigningIn() {
 }
 
 /**
- * @param {() => void} again
+ * @param {{again: () => void, passkey: () => void}} does
  * @returns {import("./dom.js").Part<ProviderState>}
  */
-export function createSignedOut(again) {
+export function createSignedOut({ again, passkey }) {
   /** @type {View<ProviderState>} */
   const view = new View();
   const words = (/** @type {ProviderState} */ s) => signInWords(s.problem);
@@ -60,7 +73,26 @@ export function createSignedOut(again) {
       { class: "card message", "data-testid": "error-message", "data-code": (s) => s.problem },
       icon("lock"),
       view.h("h1", { tabindex: "-1" }, (s) => t(words(s)[0])),
-      view.h("p", {}, (s) => t(words(s)[1], { page: `${location.origin}/provider` })),
+      view.h("p", {}, (s) =>
+        hasWays(s) && CHOICE.has(s.problem)
+          ? t("way.do")
+          : t(words(s)[1], { page: `${location.origin}/provider` }),
+      ),
+      view.h(
+        "div",
+        { class: "row ways", hidden: (s) => !hasWays(s) },
+        view.h(
+          "button",
+          {
+            type: "button",
+            class: "primary",
+            "data-testid": "passkey-sign-in",
+            hidden: (s) => !s.ways.passkey,
+            onclick: on(passkey),
+          },
+          () => t("way.passkey"),
+        ),
+      ),
       view.h(
         "button",
         {

@@ -19,6 +19,7 @@ from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import PUBLIC_URL, Consultation, Deployment, Node
 from tests.integration.signaling.page import Page
 from tests.integration.signaling.raw import Answer, Raw
+from waiting_room.passkey_files import PasskeyFiles
 from waiting_room.tokens import TokenType
 
 HOST, CLIENT, PROVIDER = TokenType.HOST, TokenType.CLIENT, TokenType.PROVIDER
@@ -200,7 +201,8 @@ async def test_a_host_gets_ice_servers_before_the_room_is_open(
         assert (answer.status, answer.json["code"]) == (403, "not_allowed")
 
 
-async def test_the_api_describes_itself(node: Node) -> None:
+async def test_the_api_describes_itself(start: StartNode, deployment: Deployment) -> None:
+    node = await start(passkeys=PasskeyFiles(deployment.state_dir))
     async with await Raw.connect(node) as raw:
         answer = await raw.request("/api/v1/openapi.json")
     assert answer.json["openapi"].startswith("3.1")
