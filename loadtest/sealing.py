@@ -49,6 +49,7 @@ class Reason(StrEnum):
     REPLAYED = "replayed"
     OUT_OF_ORDER = "out_of_order"
     SECRET_MISSING = "secret_missing"  # noqa: S105 - a word of the protocol
+    TOO_MANY = "too_many"
 
 
 class RefusalError(Exception):

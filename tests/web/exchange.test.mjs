@@ -388,11 +388,12 @@ test("signals lost in the exchange itself come again and it opens", async () => 
 // --- who begins, and when anew ---
 
 test("a new page on either side gets a new exchange", async () => {
-  const pages = await open(pair({ linkSecret: secret() }));
+  const linkSecret = secret();
+  const pages = await open(pair({ linkSecret }));
   await talk(pages);
   const first = pages.a.of("verified")[0].code;
   // The client's page was loaded anew: the same participant, another instance, no memory.
-  const fresh = pair({}).b;
+  const fresh = pair({ linkSecret }).b;
   pages.a.partner.peerSeen("client-page-1");
   await carry({ a: pages.a, b: fresh });
   assert.equal(pages.a.of("begun").length, 1, "the same instance keeps its exchange");

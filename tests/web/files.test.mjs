@@ -8,7 +8,7 @@ import { ChatPartner } from "../../web/js/chatpartner.js";
 import { encodeChunk, encodeMessage } from "../../web/js/datacodec.js";
 import { Incoming } from "../../web/js/fileincoming.js";
 import { HIGH_WATER, WINDOW } from "../../web/js/fileoutgoing.js";
-import { Files } from "../../web/js/files.js";
+import { Files, MOST_SHOWN } from "../../web/js/files.js";
 import { settle, wire } from "./wires.mjs";
 
 URL.createObjectURL = (blob) => {
@@ -107,6 +107,27 @@ async function arrived(sent, { url }) {
   assert.equal(sha(new Uint8Array(await made.get(url).arrayBuffer())), sha(new Uint8Array(await sent.arrayBuffer())));
 }
 
+test("what was received stays, however much is offered afterwards, by the same person or another", async () => {
+  const { h, c, made: now } = await pair();
+  h.files.offer([file(1000)], ["c"]);
+  await settled(now);
+  const [received] = c.offers;
+  c.files.accept(received);
+  await settled(now);
+  assert.equal(received.state, "done");
+  c.files.connected("evil", { send: () => {}, sendChunk: () => true, buffered: 0 }, { files: true, sending: [] });
+  for (const person of ["evil", "h"]) {
+    for (let n = 0; n < MOST_SHOWN + 20; n += 1) {
+      const id = `${person}${n}`.padEnd(16, "x");
+      c.files.receive(person, { type: "offer", file: id, name: "x", size: 1, kind: "" });
+      c.files.receive(person, { type: "cancel", file: id, reason: "cancelled" });
+    }
+  }
+  assert.ok(c.files.list.includes(received));
+  assert.ok(made.has(received.url));
+  assert.equal(c.files.list.length, 2 * MOST_SHOWN);
+});
+
 test("a file crosses whole, after it was accepted and not before", async () => {
   const { h, c, made: now } = await pair();
   const sent = file(3_000_000);
@@ -123,8 +144,9 @@ test("a file crosses whole, after it was accepted and not before", async () => {
   await arrived(sent, offer);
   assert.equal(made.get(offer.url).type, "application/octet-stream");
   assert.deepEqual([...h.refused, ...c.refused], []);
+  const { url } = offer;
   c.files.dismiss(offer);
-  assert.equal(made.has("blob:0"), false);
+  assert.equal(made.has(url), false);
   assert.equal(c.places[0].discarded, 1);
 });
 

@@ -78,7 +78,9 @@ test("the list: what is over goes, what is not ours is not taken", () => {
     [now - 3_599_999, now + 5],
   );
   const many = Array.from({ length: OWN_MOST + 5 }, (_, index) => at(now + index));
-  assert.equal(pruned(many, now).length, OWN_MOST);
+  const kept = pruned(many.reverse(), now);
+  assert.equal(kept.length, OWN_MOST);
+  assert.equal(kept[0].closesAt, now, "the next one is not forgotten");
   assert.deepEqual(parseOwn(JSON.stringify([PLANNED])), [PLANNED]);
   for (const text of [null, "", "{", "null", "[]", '{"a":1}', '[{"room":"r"}]', "[null,1]"]) {
     assert.deepEqual(parseOwn(text), []);

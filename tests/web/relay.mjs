@@ -2,6 +2,7 @@
 import { againNotice } from "../../web/js/exchange.js";
 import { Partner } from "../../web/js/partner.js";
 import { makeShare } from "../../web/js/sealing.js";
+import { Standings } from "../../web/js/standings.js";
 
 export const ROOM = "r".repeat(22);
 export const HOST = { participant: "h".repeat(22), role: "host" };
@@ -30,6 +31,7 @@ export class Page {
     this.outbox = [];
     this.sent = [];
     this.time = 0;
+    this.standings = new Standings();
     this.partner = new Partner({
       room: ROOM, self, other, linkSecret,
       takeShare: () => makeShare({
@@ -37,6 +39,7 @@ export class Page {
       }),
       random: randomBytes,
       now: () => this.time,
+      standings: this.standings,
       output: (output) => {
         this.outputs.push(output);
         if (output.type === "send") this.sent.push(output.data);

@@ -29,6 +29,7 @@ const NOTE_MOST = 80;
 const FAULTS = Object.freeze({
   unreachable: "provider.unreachable",
   store_unavailable: "provider.unreachable",
+  list_full: "provider.list_full",
   slow_down: "provider.slow_down",
   bad_request: "provider.bad_request",
 });

@@ -24,8 +24,11 @@ import { isOver } from "./filestate.js";
  * @property {() => void} changed
  */
 
-/** Files shown at most; of those that are over the oldest go. */
-const MOST_SHOWN = 100;
+/**
+ * Files shown with one person. Beyond it the oldest go that are over, but none that has been received:
+ * it may not have been saved yet. If all are, no more is taken.
+ */
+export const MOST_SHOWN = 100;
 
 export class Files {
   /** @type {readonly Transfer[]} oldest first */
@@ -220,7 +223,9 @@ export class Files {
       return;
     }
     const open = this.#of(person).filter((t) => t instanceof Incoming && !isOver(t.state));
-    if (this.consent === "withdrawn" || open.length >= MOST_FILES) {
+    const received = this.#of(person).filter(isReceived);
+    if (this.consent === "withdrawn" || open.length >= MOST_FILES
+      || open.length + received.length >= MOST_SHOWN) {
       const reason = this.consent === "withdrawn" ? "withdrawn" : "too_many";
       link.send({ type: "decline", file: offer.file, reason });
       return;
@@ -239,10 +244,9 @@ export class Files {
   /** @param {Transfer} transfer */
   #add(transfer) {
     this.list = [...this.list, transfer];
-    for (const old of this.list) {
-      if (this.list.length <= MOST_SHOWN) break;
-      this.dismiss(old);
-    }
+    const all = this.#of(transfer.person);
+    const over = all.filter((one) => isOver(one.state) && !isReceived(one));
+    for (const old of over.slice(0, Math.max(0, all.length - MOST_SHOWN))) this.dismiss(old);
     this.#options.changed();
   }
 
@@ -275,4 +279,9 @@ export class Files {
     return /** @type {Outgoing[]} */ (this.#of(person)
       .filter((transfer) => transfer instanceof Outgoing && !isOver(transfer.state)));
   }
+}
+
+/** @param {Transfer} transfer */
+function isReceived(transfer) {
+  return transfer instanceof Incoming && transfer.state === "done";
 }

@@ -18,8 +18,8 @@ import { keep, recall } from "./tabmemory.js";
 
 /** Kept after its end, ms: a call may run on. */
 const AFTERWARDS = 3600_000;
-/** Consultations kept; beyond it the first to end are forgotten. */
-export const OWN_MOST = 200;
+/** Consultations kept; beyond it those furthest ahead are not. The desk plans no more than this. */
+export const OWN_MOST = 500;
 
 /**
  * Without what is over, and in the order in which they begin. Pure.
@@ -30,7 +30,7 @@ export function pruned(list, now) {
   return list
     .filter(({ closesAt }) => closesAt + AFTERWARDS > now)
     .sort((a, b) => a.startsAt - b.startsAt)
-    .slice(-OWN_MOST);
+    .slice(0, OWN_MOST);
 }
 
 /**
@@ -69,6 +69,11 @@ export class OwnList {
     /** Whether it outlives the tab. */
     this.kept = this.#lasting() !== null;
     this.list = pruned(parseOwn(this.#lasting() ?? recall(this.#key)), Date.now());
+  }
+
+  /** One more would be one of which there are no links anywhere. */
+  get full() {
+    return pruned(this.list, Date.now()).length >= OWN_MOST;
   }
 
   /** @param {readonly Planned[]} list */

@@ -32,6 +32,7 @@ import { isRefusalReason } from "./sealing.js";
  * @property {(length: number) => Uint8Array} random
  * @property {() => number} now ms, monotonic
  * @property {(output: PartnerOutput) => void} output
+ * @property {import("./standings.js").Standings} standings of all partners of this load of the page
  */
 
 /** Old exchanges whose late signals are passed over in silence. */
@@ -61,6 +62,8 @@ export class Partner {
   #instance = null;
   /** Refused only because the other side says that it has: its person may start again alone. */
   #refusedThere = false;
+  /** The present exchange cannot end in a code. */
+  #secretRequired = false;
   /** @type {string[]} */
   #former = [];
   #lastRestart = Number.NEGATIVE_INFINITY;
@@ -173,6 +176,7 @@ export class Partner {
   async #open() {
     const exchange = await this.#begin(toBase64url(this.#options.random(12)));
     this.#output(exchange.begin());
+    this.#refuseIfTooMany();
   }
 
   /** @param {Signal} signal */
@@ -184,7 +188,7 @@ export class Partner {
     // After a refusal only a person starts again, on this side too.
     if ((this.refused && !this.#refusedThere) || this.#former.includes(signal.exchange)) return;
     await this.#begin(signal.exchange);
-    await this.#exchanged(signal);
+    if (!this.#refuseIfTooMany()) await this.#exchanged(signal);
   }
 
   async #restarted() {
@@ -198,18 +202,28 @@ export class Partner {
   /** @param {string} id */
   async #begin(id) {
     this.#leave();
-    const { room, self, other, linkSecret, takeShare } = this.#options;
+    const { room, self, other, linkSecret, takeShare, standings } = this.#options;
     const own = await takeShare();
+    this.#secretRequired = linkSecret !== null
+      && (self.role !== "host" || standings.hasProven(other.participant));
     const [a, b] = this.initiator ? [self, other] : [other, self];
     const exchange = new Exchange({
       initiator: this.initiator,
       context: { room, initiator: a.participant, responder: b.participant, exchange: id },
       own,
       linkSecret,
-      secretRequired: linkSecret !== null && self.role !== "host",
+      secretRequired: this.#secretRequired,
     });
     this.#exchange = exchange;
     return exchange;
+  }
+
+  /** @returns {boolean} whether the exchange just begun was one too many, and is refused */
+  #refuseIfTooMany() {
+    const { other, standings } = this.#options;
+    if (!this.#exchange || this.#secretRequired || standings.attempt(other.participant)) return false;
+    this.#output([this.#exchange.refuse("too_many")]);
+    return true;
   }
 
   #leave() {
@@ -260,6 +274,8 @@ export class Partner {
 
   /** @param {PartnerOutput} output */
   #hand(output) {
+    const { other, standings } = this.#options;
+    if (output.type === "verified" && output.verified === "link") standings.proven(other.participant);
     if (!this.#closed) this.#options.output(output);
   }
 }

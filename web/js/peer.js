@@ -7,6 +7,7 @@ import { onNetworkChange } from "./network.js";
 import { isInitiator } from "./partner.js";
 import { Party } from "./party.js";
 import { makeShare } from "./sealing.js";
+import { Standings } from "./standings.js";
 
 /**
  * @typedef {import("./channel.js").Channel} Channel
@@ -71,6 +72,7 @@ export class Peers extends Emitter {
   #identity;
   /** @type {Map<string, Party>} */
   #parties = new Map();
+  #standings = new Standings();
   /** @type {Map<string, string[]>} */
   #early = new Map();
   /** @type {Record<Kind, MediaStreamTrack | null>} */
@@ -220,6 +222,7 @@ export class Peers extends Emitter {
    * @param {string} participant
    */
   retry(participant) {
+    this.#standings.forgive(participant);
     this.#parties.get(participant)?.retry();
   }
 
@@ -274,6 +277,7 @@ export class Peers extends Emitter {
         takeShare: () => this.#takeShare(),
         random: (length) => crypto.getRandomValues(new Uint8Array(length)),
         now: () => performance.now(),
+        standings: this.#standings,
       },
       direct: this.#direct,
       takeConnection: (initiator) => this.#takeConnection(initiator),

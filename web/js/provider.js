@@ -118,6 +118,10 @@ async function create({ startsAt, minutes, opensBefore, links, note }) {
     store.dispatch({ type: "failed", code: "bad_request" });
     return;
   }
+  if (own?.full) {
+    store.dispatch({ type: "failed", code: "list_full" });
+    return;
+  }
   store.dispatch({ type: "create" });
   try {
     const made = await createConsultation({

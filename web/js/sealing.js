@@ -12,13 +12,13 @@ import { concat, equalBytes, lengthPrefixed, toBase64url, utf8 } from "./bytes.j
 /**
  * Why an exchange ended for good (section 7.4).
  * @typedef {"commit_mismatch" | "no_common_suite" | "unsealing_failed" | "fingerprint_mismatch"
- *   | "malformed" | "replayed" | "out_of_order" | "secret_missing"} RefusalReason
+ *   | "malformed" | "replayed" | "out_of_order" | "secret_missing" | "too_many"} RefusalReason
  */
 
 /** @type {ReadonlySet<string>} */
 const REASONS = new Set(/** @satisfies {RefusalReason[]} */ ([
   "commit_mismatch", "no_common_suite", "unsealing_failed", "fingerprint_mismatch", "malformed",
-  "replayed", "out_of_order", "secret_missing",
+  "replayed", "out_of_order", "secret_missing", "too_many",
 ]));
 
 /**
@@ -43,7 +43,6 @@ export const P256 = 2;
 const HAS_LINK_SECRET = 1;
 const NONCE_LENGTH = 16;
 export const FINGERPRINT_LENGTH = 32;
-export const LINK_SECRET_LENGTH = 16;
 
 /**
  * @typedef {object} Suite
