@@ -17,12 +17,9 @@ from sfu.media import MediaPacket
 class FanOut(Protocol):
     """Rewrites packets for legs and gives them to the legs' transports."""
 
-    def audio(self, legs: Sequence[Leg], packet: MediaPacket, now: float) -> None:
-        """Send the newest packet of a stream of sound to all of the legs."""
-
-    def video(self, legs: Sequence[Leg], packet: MediaPacket, now: float) -> None:
-        """Send the newest packet of a video stream to those legs whose temporal limit allows, and
-        close the gap for the others."""
+    def newest(self, legs: Sequence[Leg], packet: MediaPacket, now: float) -> None:
+        """Send the newest packet of a stream to those legs whose temporal limit allows (for sound
+        all do), and close the gap for the others."""
 
     def late(self, legs: Sequence[Leg], packet: MediaPacket, now: float) -> None:
         """Send a packet that is not the newest to the legs that have its place open; where its

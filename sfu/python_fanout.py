@@ -1,8 +1,8 @@
 """The fan-out in plain Python.
 
 Every packet is packed into the shared buffer by one call: header, one word of extensions and the
-payload. The loops are written out once for sound and once for video, for a function call per
-packet costs as much as what it would save in lines.
+payload. That is written out in the loop over the receivers, and again in `_write` for packets with
+more extensions: three calls more for each receiver would cost more than they save in lines.
 """
 
 from __future__ import annotations
@@ -54,44 +54,7 @@ class PythonFanOut:
         self._packet = RtpPacket()
         self._vp8 = Vp8Descriptor()
 
-    def audio(self, legs: Sequence[Leg], packet: MediaPacket, now: float) -> None:
-        payload = packet.data[packet.start : packet.end]
-        size = len(payload)
-        if not 0 < size <= _LONGEST:
-            self._leave_out(legs, packet)
-            return
-        pack = _packer(size)
-        buffer = self._buffer
-        total = _HEADER_LENGTH + size
-        marker = 0x80 if packet.marker else 0
-        timestamp = packet.timestamp
-        number = packet.number
-        origin = number << 2
-        for leg in legs:
-            ours = number + leg.offset
-            if leg.plain:
-                downlink = leg.downlink
-                count = downlink.next_number
-                downlink.next_number = count + 1
-                slot = count & _SENT
-                downlink.times[slot] = now
-                downlink.sizes[slot] = total
-                pack(
-                    buffer, 0, leg.first_word | marker, ours & _M16,
-                    (timestamp + leg.timestamp_offset) & _M32, leg.constant,
-                    leg.word | (count & _M16) << 8, payload,
-                )  # fmt: skip
-                length = total
-            else:
-                length = self._write(leg, packet, ours, payload, now)
-            leg.sent[ours & _RING] = origin
-            leg.highest = ours
-            leg.octets += size
-            leg.send(length)
-        self._counters.packets_out += len(legs)
-        self._counters.bytes_out += len(legs) * total
-
-    def video(self, legs: Sequence[Leg], packet: MediaPacket, now: float) -> None:
+    def newest(self, legs: Sequence[Leg], packet: MediaPacket, now: float) -> None:
         payload = packet.data[packet.start : packet.end]
         size = len(payload)
         if not 0 < size <= _LONGEST:

@@ -171,10 +171,7 @@ class Stream:
             self.tl0 = vp8.tl0
             self.key_index = vp8.key_index
         if self.legs:
-            if self.kind is Kind.AUDIO:
-                self._fanout.audio(self.legs, packet, now)
-            else:
-                self._fanout.video(self.legs, packet, now)
+            self._fanout.newest(self.legs, packet, now)
 
     def _late(self, packet: MediaPacket, number: int, now: float, *, repaired: bool) -> None:
         if not self.history.put(number, packet.data, now):
