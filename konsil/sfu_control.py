@@ -40,6 +40,9 @@ ROOMS_MAX: Final = 4096
 WATCHERS_MAX: Final = 64
 """Signaling nodes told of one room; the one that asked first is forgotten."""
 
+FORGOTTEN_AFTER_S: Final = 10.0
+"""A signaling node that does not listen for so long is gone, or will ask again."""
+
 HANDOVER_S: Final = 3.0
 """At the end of a drain: time for the pages to go on elsewhere before everything here ends."""
 
@@ -143,7 +146,9 @@ class _Life:
         self._node = node
         self._places = places
         self._rooms: OrderedDict[str, _Known] = OrderedDict()
-        self._voice = Voice(redis, self._forget, self._tell_again)
+        self._voice = Voice(redis, self._said, self._tell_again)
+        self._unheard: dict[str, float] = {}
+        """Channels of watchers on which nobody listens -> since when, on the loop's clock."""
         self._load: control.NodeLoad | None = None
         self._heard_at = asyncio.get_running_loop().time()
         self._over = asyncio.Event()
@@ -279,12 +284,28 @@ class _Life:
             if known.sources is not None:
                 self._tell(known.sources)
 
-    def _forget(self, channel: str) -> None:
-        """Nobody listens there: a signaling node that is gone, or that will ask again."""
-        for known in self._rooms.values():
+    def _said(self, channel: str, heard: bool) -> None:
+        """Whether the node of that channel listens. One that has lost its connection to Redis is
+        back soon, perhaps later than we, and must not miss what was said meanwhile."""
+        if heard:
+            self._unheard.pop(channel, None)
+        else:
+            self._unheard.setdefault(channel, asyncio.get_running_loop().time())
+
+    def _tell_the_deaf(self) -> None:
+        """Once a second: say to those who have not heard it what there is, or forget them."""
+        if not self._unheard:
+            return
+        end = asyncio.get_running_loop().time() - FORGOTTEN_AFTER_S
+        for known in list(self._rooms.values()):
             for watcher in list(known.watchers):
-                if self._keyspace.sfu_answers(watcher) == channel:
+                channel = self._keyspace.sfu_answers(watcher)
+                since = self._unheard.get(channel)
+                if since is not None and since < end:
                     del known.watchers[watcher]
+                elif since is not None and known.sources is not None:
+                    self._voice.say(channel, sfu_wire.encode(Told(known.sources)))
+        self._unheard = {one: since for one, since in self._unheard.items() if since >= end}
 
     # --- announcements ---
 
@@ -294,6 +315,7 @@ class _Life:
             silent_for = asyncio.get_running_loop().time() - self._heard_at
             if silent_for < DEAD_AFTER_S:
                 await self.announce()
+            self._tell_the_deaf()
             await asyncio.sleep(ANNOUNCE_S)
 
     async def announce(self) -> None:

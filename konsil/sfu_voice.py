@@ -22,12 +22,12 @@ class Voice:
     """Publishes from a queue. `run` it as one task."""
 
     def __init__(
-        self, redis: Redis, unheard: Callable[[str], None], lost: Callable[[], None]
+        self, redis: Redis, said: Callable[[str, bool], None], lost: Callable[[], None]
     ) -> None:
-        """`unheard(channel)`: nobody listens there. `lost`: something was lost and can be said
-        again now, as it is by now."""
+        """`said(channel, heard)`: something was said there, and whether anybody listens. `lost`:
+        something was lost and can be said again now, as it is by now."""
         self._redis = redis
-        self._unheard = unheard
+        self._said = said
         self._told_of_loss = lost
         self._unsent: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(UNSENT_MAX)
         self._lost = False
@@ -59,8 +59,7 @@ class Voice:
                 self._told_of_loss()
                 continue
             for (channel, _), number in zip(batch, ears, strict=True):
-                if not number:
-                    self._unheard(channel)
+                self._said(channel, bool(number))
             if self._lost:
                 self._lost = False
                 self._told_of_loss()

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from konsil.sfu_access import SfuAccess
 from tests.integration.conftest import RedisServer
+from tests.integration.signaling.forwarder import StandIn, access, knows
 from tests.integration.signaling.house import (
     Consultation,
     Deployment,
@@ -21,6 +23,8 @@ from waiting_room.tokens import TokenType
 
 StartNode = Callable[..., Awaitable[Node]]
 NewPage = Callable[..., Page]
+StartForwarder = Callable[..., Awaitable[StandIn]]
+StartGroupNode = Callable[..., Awaitable[Node]]
 
 
 @pytest.fixture
@@ -66,3 +70,35 @@ async def page(consultation: Consultation) -> AsyncIterator[NewPage]:
     yield new
     for one in pages:
         await one.drop()
+
+
+@pytest.fixture
+async def forwarder(redis_server: RedisServer) -> AsyncIterator[StartForwarder]:
+    """`await forwarder("f")`: one more forwarder, of the first id `f1`."""
+    running: list[StandIn] = []
+
+    async def start(name: str = "f", **fields: Any) -> StandIn:
+        one = StandIn(redis_server.url, name, **fields)
+        await one.start()
+        running.append(one)
+        return one
+
+    yield start
+    for one in running:
+        await one.stop()
+
+
+@pytest.fixture
+async def group_node(start: StartNode, redis_server: RedisServer) -> AsyncIterator[StartGroupNode]:
+    """`await group_node("a", forwarders=1)`: a node that knows so many forwarders."""
+    made: list[SfuAccess] = []
+
+    async def begin(name: str = "a", *, forwarders: int = 1, **overrides: Any) -> Node:
+        made.append(await access(redis_server.url, name))
+        node = await start(name, forwarders=made[-1], **overrides)
+        await knows(made[-1], forwarders)
+        return node
+
+    yield begin
+    for one in made:
+        await one._redis.aclose()

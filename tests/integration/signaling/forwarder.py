@@ -15,6 +15,7 @@ from waiting_room.connection import connect
 from waiting_room.keyspace import Keyspace
 
 LOAD_S = 0.2
+ARE_YOU_WELL = control.Leave("-", "-")
 
 
 @dataclass
@@ -25,6 +26,8 @@ class StandIn:
     name: str
     participants: int = 0
     asked: list[control.Request] = field(default_factory=list)
+    arrived: list[control.Request] = field(default_factory=list)
+    """What has come, also while it hangs, and with the questions whether it is well."""
     hangs: bool = False
     draining: bool = False
     refusal: control.Refused | None = None
@@ -81,9 +84,10 @@ class StandIn:
         self.control.event(control.Gone(room, _generation(room), participant, reason))
 
     async def handle(self, request: control.Request) -> control.Result:
+        self.arrived.append(request)
         while self.hangs:  # noqa: ASYNC110 - set by the test
             await asyncio.sleep(0.05)
-        if request != control.Leave("-", "-"):
+        if request != ARE_YOU_WELL:
             self.asked.append(request)
         match request:
             case control.Offer(room=room, participant=participant):
@@ -138,3 +142,15 @@ async def knows(access: SfuAccess, number: int) -> None:
     """Wait until so many forwarders are known to be alive."""
     loop = asyncio.get_running_loop()
     await until(lambda: len(access.directory.alive(loop.time())) == number)
+
+
+def hears_nothing(access: SfuAccess) -> bool:
+    """Whether no forwarder has been heard for as long as makes one dead who is listened to."""
+    loop = asyncio.get_running_loop()
+    return access.directory._listening_since is None or not access.directory.alive(loop.time())
+
+
+def heard_for(access: SfuAccess, since: float, seconds: float) -> bool:
+    """Whether every forwarder that was there at `since` was heard so long after it."""
+    nodes = [one for one in access.directory._nodes.values() if not one.last.gone]
+    return all(one.heard_at > since + seconds for one in nodes)
