@@ -365,16 +365,6 @@ async def test_a_killed_forwarder_is_replaced_without_a_click(
 
 
 @pytest.mark.soak
-async def test_two_go_through_the_forwarder_where_the_operator_wants_it(
-    stage: Stage, start_konsil: StartKonsil
-) -> None:
-    konsil = await start_konsil(settings={**settings(), "KONSIL_MEDIA_TOPOLOGY": "sfu"})
-    _, host, [charlie] = await group_of(stage, konsil, "Charlie")
-    await goes_by([host, charlie], "sfu")
-    await _one_way(host, charlie)
-
-
-@pytest.mark.soak
 async def test_the_host_asks_to_mute_and_nobody_is_muted_by_force(
     stage: Stage, house: KonsilServer
 ) -> None:

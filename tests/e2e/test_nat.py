@@ -16,8 +16,10 @@ from playwright.async_api import Browser, async_playwright
 from konsil import tls
 from tests.e2e import natted
 from tests.e2e.conftest import CHROMIUM, FLAGS
+from tests.e2e.groups import decodes_all, goes_by, grouped
 from tests.e2e.konsil_server import ROOT, KonsilServer
 from tests.e2e.natted import RELAY, WEB, Internet
+from tests.e2e.people import Client, Host
 from tests.e2e.stage import FAKE_DEVICES, Stage, session
 
 UNABLE = natted.unable()
@@ -52,6 +54,31 @@ async def public_konsil(internet: Internet, room_to_work: Path) -> AsyncIterator
             "KONSIL_TURN_HOST": RELAY,
             "KONSIL_TURN_NAME": RELAY,
             "KONSIL_TURN_FALLBACK_PORT": "443",
+            "KONSIL_DRAIN_SECONDS": "1",
+        },
+    )
+    await server.start()
+    await server.add_provider()
+    yield server
+    await server.stop()
+
+
+@session
+async def without_relay(internet: Internet, room_to_work: Path) -> AsyncIterator[KonsilServer]:
+    """A forwarder, and nothing by which two homes could find each other."""
+    directory = Path(tempfile.mkdtemp(prefix="f", dir=room_to_work))
+    chain, key = tls.self_signed(directory / "tls", dt.datetime.now(dt.UTC), [WEB])
+    server = KonsilServer(
+        directory / "server",
+        prefix=("ip", "netns", "exec", internet.server),
+        settings={
+            "KONSIL_ROLES": "signaling,sfu",
+            "KONSIL_HOST": WEB,
+            "KONSIL_PORT": "8443",
+            "KONSIL_PUBLIC_URL": f"https://{WEB}:8443",
+            "KONSIL_TLS_CERT": str(chain),
+            "KONSIL_TLS_KEY": str(key),
+            "KONSIL_SFU_HOST": RELAY,
             "KONSIL_DRAIN_SECONDS": "1",
         },
     )
@@ -114,6 +141,33 @@ async def test_a_call_where_there_is_no_direct_way(
     assert {one["over"] for one in ways if one["local"] == "relay"} == {over}
     if over != "udp":
         assert all(one["local"] == "relay" for one in ways)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(180)
+async def test_two_who_cannot_reach_one_another_go_through_the_forwarder(
+    stage: Stage,
+    internet: Internet,
+    without_relay: KonsilServer,
+    browsers: dict[str, Browser],
+) -> None:
+    """Nobody does anything: the browsers give up, the pages say so, and the media is moved."""
+    internet.allow("everything")
+    consultation = await without_relay.invite()
+    host = await grouped(stage, Host, browser=browsers["a"])
+    client = await grouped(stage, Client, browser=browsers["b"])
+    await host.enter(consultation.host_url)
+    await client.knocks(consultation.client_url, "Charlie")
+    await host.sees_waiting("Charlie")
+    await host.admits("Charlie")
+    # A browser takes half a minute to give up.
+    await asyncio.gather(decodes_all(host, 1, seconds=90), decodes_all(client, 1, seconds=90))
+    await goes_by([host, client], "sfu")
+    # A NAT gives each page one address to the forwarder, and consent is renewed over it.
+    await asyncio.gather(*(one.sees_more_frames(700, seconds=90) for one in (host, client)))
+    assert await host.connections_open() >= 1
+    await host.ends()
+    await client.told("call-ended", "ended")
 
 
 async def test_doctor_sees_what_the_firewall_lets_out(
