@@ -40,7 +40,6 @@ GRACE_S: Final = 3600
 """How long after its closing a token still brings somebody back into a call under way."""
 
 _KINDS: Final = (TokenType.HOST, TokenType.CLIENT, TokenType.GUEST)
-_BASE_BYTES: Final = 6
 
 
 class Arrivals:
@@ -217,7 +216,7 @@ class Arrivals:
         )
 
     def _new_mailbox(self) -> Mailbox:
-        return Mailbox(int.from_bytes(self._deps.random(_BASE_BYTES)))
+        return Mailbox.fresh(self._deps.random)
 
     async def _change(self, arrival: Arrival, room: Room) -> Changed:
         claims, now_ms = arrival.claims, self._link.now_ms()

@@ -11,7 +11,7 @@ from signaling.credentials import Credentials, address_of
 from signaling.deps import Deps
 from signaling.guesses import Guesses
 from signaling.rooms import Rooms
-from waiting_room.errors import Refused
+from waiting_room.errors import Refused, StoreUnavailable
 from waiting_room.links import ID_BYTES, new_id
 from waiting_room.tokens import Claims, TokenType, mint
 from waiting_room.typed_codes import Leads, TypedCode, TypedCodes
@@ -49,7 +49,14 @@ class CodeApi:
         claims = await self._credentials.claims(request, (TokenType.HOST,))
         await self._need_open(claims.room)
         leads = Leads(claims.room, claims.sub, claims.epoch, claims.closes_at)
-        return answer(_view(await self._codes.make(leads, self._deps.clock.wall())), status=201)
+        try:
+            code = await self._codes.make(leads, self._deps.clock.wall())
+        except Refused as refused:
+            if refused.code == "room_ended" and self._rooms.session(claims.room) is not None:
+                # Redis has lost the session; it is put back from here in a moment.
+                raise StoreUnavailable("the room is not known at present") from refused
+            raise
+        return answer(_view(code), status=201)
 
     async def look(self, request: web.Request) -> web.StreamResponse:
         """Say which code a room has, and whether it has been used."""

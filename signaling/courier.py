@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from signaling.codes import GOING_AWAY
-from signaling.mailbox import Letter, MailboxError, Taken
+from signaling.mailbox import Letter, Mailbox, MailboxError, Taken
 from signaling.messages import Bye, Delivered, Error, Signal
 from signaling.metrics import Metrics
 from signaling.node import NodeLink, Note, NoteKind
@@ -72,6 +72,7 @@ class Courier:
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         suspect: Callable[[], None],
         mark_stale: Callable[[Member], None],
+        new_mailbox: Callable[[], Mailbox],
     ) -> None:
         """`suspect` is called when Redis seems to have lost a session that goes on here,
         `mark_stale` for a member whose mail is to be fetched when Redis answers again."""
@@ -80,6 +81,7 @@ class Courier:
         self._spawn = spawn
         self._suspect = suspect
         self._mark_stale = mark_stale
+        self._new_mailbox = new_mailbox
         self._metrics = metrics
         self._passed = metrics.signals
 
@@ -239,19 +241,30 @@ class Courier:
     async def spill(self, member: Member) -> None:
         """Put the mailbox of one who is away into Redis, for whichever node it comes back to.
 
-        Raises StoreUnavailable; then everything stays in memory.
+        Where Redis holds so much for it that there is no room, it is left out: whoever finds none
+        has everybody send again. Raises StoreUnavailable; then everything stays in memory.
         """
         member.hold = Hold.SPILLED
         try:
             box = _BOX + member.mailbox.dump()
             posted = await self._store.post(member.room.id, member.id, [box])
-        except StoreUnavailable:
+        except BaseException:
             self.unspill(member)
             raise
-        if posted is not Posted.STORED:
+        if posted is Posted.GONE:
             self.unspill(member)
             self._suspect()
             raise StoreUnavailable("Redis takes no mail for one who should be known there")
+
+    def lose(self, member: Member) -> None:
+        """Forget what was kept for one who is away.
+
+        Its page finds a mailbox that goes on from nothing it knows, and so all who sent something
+        are asked to send it again (docs/protocol.md section 5).
+        """
+        member.mail = member.backlog = None
+        member.mailbox = self._new_mailbox()
+        self.advance(member)
 
     def unspill(self, member: Member) -> None:
         """What is in memory counts after all."""

@@ -10,6 +10,7 @@ Redis  -> Hub               changes made by other nodes
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from signaling.arrivals import Arrivals
@@ -20,6 +21,7 @@ from signaling.courier import Courier, entry_of
 from signaling.deps import Deps
 from signaling.group_watch import GroupWatch
 from signaling.groups import GroupMessage, Groups
+from signaling.mailbox import Mailbox
 from signaling.messages import Ack, Bye, ClientMessage, Hello, Signal, Tell
 from signaling.metrics import Gauges
 from signaling.node import KIND, NodeLink, Note, NoteKind
@@ -62,6 +64,7 @@ class Hub:
             spawn=spawn,
             suspect=self._renew_soon,
             mark_stale=self.rooms.mark_stale,
+            new_mailbox=partial(Mailbox.fresh, deps.random),
         )
         self.upkeep = Upkeep(
             store=store,

@@ -6,6 +6,7 @@ connected, and is spilled as bytes when the participant is gone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from signaling.messages import encode_signal
 
 MAX_SIGNALS: Final = 256  # unacknowledged; the next is refused (the sender is told slow_down)
 MAX_BYTES: Final = 1_048_576  # the same, counted in bytes of JSON
+_BASE_BYTES: Final = 6
 MAX_BEHIND: Final = 256  # senders who were refused and have not come again; the oldest is dropped
 
 
@@ -88,6 +90,11 @@ class Mailbox:
     """
 
     __slots__ = ("_behind", "_bytes", "_kept", "seq")
+
+    @classmethod
+    def fresh(cls, random: Callable[[int], bytes]) -> Mailbox:
+        """An empty one whose numbers no page has seen."""
+        return cls(int.from_bytes(random(_BASE_BYTES)))
 
     def __init__(self, base: int) -> None:
         self.seq = base  # the last number given (`base` when none): `seq` of `welcome`

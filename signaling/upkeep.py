@@ -148,17 +148,22 @@ class Upkeep:
             lost_at = member.lost_at
             if lost_at is None or now - lost_at < UNPLUG_AFTER_S:
                 continue
-            if now - lost_at >= REMEMBER_S and member.hold is Hold.SPILLED:
-                self._rooms.forget(member)
-            elif member.hold is Hold.HERE:
+            if member.hold is not Hold.SPILLED:
                 due.append(member)
+            elif now - lost_at >= REMEMBER_S:
+                self._rooms.forget(member)
         try:
             await _all_of(self._unplug_one, due)
         except StoreUnavailable:
             self._unplug_at = self._clock.monotonic() + _RETRY_AFTER_S
 
     async def _unplug_one(self, member: Member) -> None:
-        if member.hold is not Hold.HERE or member.lost_at is None:
+        if member.lost_at is None or member.fetching:
+            return  # it is back, or its mail is about to be here
+        if member.hold is Hold.BEHIND:
+            # It has not taken so much that its mail has no room beside it, and now it cannot.
+            self._courier.lose(member)
+        if member.hold is not Hold.HERE:
             return
         session = member.room.session
         known = None if session is None else session.find(member.id)
@@ -170,7 +175,7 @@ class Upkeep:
                     Disconnect(member.id, member.instance, self._store.node),
                     lambda: member.hold is Hold.SPILLED,  # else it has come back meanwhile
                 )
-            except StoreUnavailable:
+            except BaseException:  # also when cancelled: it would be here for the others for ever
                 self._courier.unspill(member)
                 raise
         else:
@@ -300,16 +305,25 @@ class Upkeep:
 
 
 async def _all_of(job: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
-    """Do `job` for each item, `_AT_ONCE` at a time; the first StoreUnavailable stops the rest."""
+    """Do `job` for each item, `_AT_ONCE` at a time.
+
+    After the first StoreUnavailable no more are begun, and it is raised when those under way are
+    done: what was told to Redis and not yet noted here must not be left half done.
+    """
     waiting = iter(list(items))
+    failed: list[StoreUnavailable] = []
 
     async def work() -> None:
         for item in waiting:
-            await job(item)
+            try:
+                await job(item)
+            except StoreUnavailable as error:
+                failed.append(error)
+            if failed:
+                return
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_AT_ONCE):
-                group.create_task(work())
-    except* StoreUnavailable as several:
-        raise several.exceptions[0] from None
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_AT_ONCE):
+            group.create_task(work())
+    if failed:
+        raise failed[0]

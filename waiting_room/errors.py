@@ -58,3 +58,7 @@ class StoreUnavailable(Refused):
     def __init__(self, detail: str, retry_after: float = 1.0) -> None:
         super().__init__("store_unavailable", detail, {"retry_after": retry_after})
         self.retry_after = retry_after
+
+
+class Unreadable(StoreUnavailable):
+    """One session as another version stored it; the others are none the worse for it."""

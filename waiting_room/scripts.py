@@ -48,6 +48,7 @@ class Script:
 
 
 CHANGE: Final = Script.named("change", repeatable=True)
+CODE: Final = Script.named("code", repeatable=False)  # the second time the former is forgotten
 END: Final = Script.named("end", repeatable=True)
 POST: Final = Script.named("post", repeatable=False)
 RENEW: Final = Script.named("renew", repeatable=True)

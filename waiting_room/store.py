@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any, Final, overload
 
 from redis.asyncio import Redis
@@ -24,7 +25,7 @@ from . import scripts
 from .bus import Bus, Handler, message
 from .codec import CodecError, decode, encode, revision
 from .connection import OPERATION_TIMEOUT, Gate, explain, persistently
-from .errors import ConfigError, StoreUnavailable
+from .errors import ConfigError, StoreUnavailable, Unreadable
 from .events import Change, End, Event, Sweep
 from .keyspace import Keyspace
 from .merge import merge
@@ -349,9 +350,15 @@ class SessionStore:
                 now.append(held)
                 continue
             case = _Case(held.room, Sweep(), now_ms, held)
-            async with self._gate.operation():
-                base = await self._missing(case) if reply == 0 else _found(_decoded(reply), held)
-                settled = await self._settle(case, base)
+            try:
+                async with self._gate.operation():
+                    base = (
+                        await self._missing(case) if reply == 0 else _found(_decoded(reply), held)
+                    )
+                    settled = await self._settle(case, base)
+            except Unreadable:
+                now.append(held)  # whoever stored it prolongs it
+                continue
             now.append(settled.session if isinstance(settled, Changed) else None)
         # What was stored by others is known only now, and so whether somebody in it is here.
         found = [new for new, reply in zip(now, replies, strict=True) if new and reply != 1]
@@ -400,24 +407,30 @@ class SessionStore:
     async def _run_end(self, base: _Base) -> Session | None:
         """None when the session is gone now, else what is stored that is not `base`."""
         ended = base.session
-        call = scripts.END.call(
-            (
-                self._keyspace.session_key(ended.room),
-                self._keyspace.code_key(ended.room),
-                *(self._keyspace.mail_key(ended.room, p.id) for p in ended.participants),
-            ),
-            (
-                base.expected,
-                self._keyspace.everybody_channel,
-                message(ENDED, ended.room, f"{self.node} {ended.created_at}".encode()),
-            ),
-        )
-        reply = await scripts.run(self._redis, call)
-        if isinstance(reply, list):
-            # In a slot of its own, so not in the script; without its room it leads nowhere.
-            await self._redis.delete(self._keyspace.typed_key(reply[0].decode()))
-            return None
-        return None if reply == 1 else _decoded(reply)
+        code = b""
+        for _ in range(ATTEMPTS_MAX):
+            call = scripts.END.call(
+                (
+                    self._keyspace.session_key(ended.room),
+                    self._keyspace.code_key(ended.room),
+                    *(self._keyspace.mail_key(ended.room, p.id) for p in ended.participants),
+                ),
+                (
+                    base.expected,
+                    self._keyspace.everybody_channel,
+                    message(ENDED, ended.room, f"{self.node} {ended.created_at}".encode()),
+                    code,
+                ),
+            )
+            reply = await scripts.run(self._redis, call)
+            if not isinstance(reply, list):
+                return None if reply == 1 else _decoded(reply)
+            # Where the code leads from is in another slot, so not in the script. It goes first:
+            # if this fails, whoever tries again still finds the code.
+            code = reply[0]
+            typed = self._keyspace.typed_key(code.decode())
+            await persistently(partial(self._redis.delete, typed))
+        raise _contended()
 
     def _knows_end(self, room: str, created_at: int) -> bool:
         """Whether `end` tells of it, or has: not when Redis did it after we had given up on it."""
@@ -451,7 +464,7 @@ def _decoded(stored: bytes | None) -> Session | None:
     try:
         return decode(stored)
     except CodecError as exc:
-        raise StoreUnavailable(f"{exc}; do all nodes run the same version?") from exc
+        raise Unreadable(f"{exc}; do all nodes run the same version?") from exc
 
 
 def _contended() -> StoreUnavailable:

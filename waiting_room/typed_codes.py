@@ -50,7 +50,10 @@ class TypedCodes:
         self._random = random
 
     async def make(self, leads: Leads, now: float) -> TypedCode:
-        """A new code for a room; the one it had leads nowhere any more."""
+        """A new code for a room; the one it had leads nowhere any more.
+
+        Raises Refused `token_closed` or `room_ended`.
+        """
         seconds = min(LIFETIME_S, leads.closes_at - int(now))
         if seconds <= 0:
             raise Refused("token_closed", "past the planned end")
@@ -64,9 +67,21 @@ class TypedCodes:
                     break
             else:
                 raise StoreUnavailable("no code is free")
-            former: Any = await redis.set(keyspace.code_key(leads.room), digits, px=ttl, get=True)
-            if former is not None:
-                await redis.delete(keyspace.typed_key(former.decode()))
+            void = digits  # until it is the room's
+            try:
+                former = await scripts.run(
+                    redis,
+                    scripts.CODE.call(
+                        (keyspace.session_key(leads.room), keyspace.code_key(leads.room)),
+                        (digits, ttl),
+                    ),
+                )
+                if former == 0:
+                    raise Refused("room_ended", "the room is not open")
+                void = "" if former == 1 else former.decode()
+            finally:
+                if void:
+                    await persistently(lambda: redis.delete(keyspace.typed_key(void)))
         return TypedCode(digits, int(now) + seconds, used=False)
 
     async def of(self, room: str, now: float) -> TypedCode | None:

@@ -35,7 +35,7 @@ from waiting_room.session import (
     Refusal,
     Session,
 )
-from waiting_room.store import Changed, Posted, SessionStore
+from waiting_room.store import RENEWED_AT_ONCE, Changed, Posted, SessionStore
 
 NOW = 1_800_000_000_000
 ROOM = "r" * 22
@@ -328,3 +328,29 @@ async def test_an_end_that_redis_carries_out_after_we_gave_up_is_an_end_here_as_
     redis_server.cont()
     await until(lambda: "ended" in one.kinds(ROOM))
     assert await one.store.change(ROOM, Lock(HOST), NOW, session) == Refusal("room_ended")
+
+
+async def test_one_session_of_another_version_keeps_no_other_from_being_renewed(
+    start_node: StartNode, redis_server: RedisServer
+) -> None:
+    one = await start_node("one")
+    sessions = []
+    for number in range(RENEWED_AT_ONCE + 5):
+        room = f"{number:0>22}"
+        made = Session.new(room, "provider-id1", NOW, NOW)
+        changed = await one.store.change(
+            room, join(HOST, "one", Role.HOST), NOW, None, lambda made=made: made
+        )
+        assert isinstance(changed, Changed)
+        sessions.append(changed.session)
+    key = one.store.shared.keyspace.session_key
+    with redis_server.admin() as redis:
+        for session in sessions:
+            redis.pexpire(key(session.room), 100_000)
+        odd = sessions[0]
+        redis.set(key(odd.room), b"x" * 16 + b'{"format":99}', px=100_000)
+        now = await one.store.renew(sessions, NOW)
+        assert now[0] is odd
+        for session in sessions[1:]:
+            assert redis.pttl(key(session.room)) > 3_000_000
+        assert redis.pttl(key(odd.room)) <= 100_000, "whoever stored it prolongs it"

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from signaling.room import REMEMBER_S, Hold
 from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import Deployment, Node, start_node
 from tests.integration.signaling.page import Message, Page
+from waiting_room.errors import StoreUnavailable
 from waiting_room.session import TTL_CONNECTED_MS
+from waiting_room.store import Posted
 from waiting_room.tokens import TokenType
 
 HOST, CLIENT = TokenType.HOST, TokenType.CLIENT
@@ -190,6 +194,78 @@ async def test_who_leaves_while_redis_is_away_is_seen_to_be_gone_later(
     finally:
         redis_server.cont()
     await host.view(lambda v: not v["participants"][0]["connected"])
+
+
+async def test_redis_failing_for_one_of_many_leaves_nobody_behind_as_connected(
+    start: StartNode, deployment: Deployment, redis_server: RedisServer
+) -> None:
+    """Four people drop while Redis is away, each from a host on another node."""
+    here, there = await start("a"), await start("b")
+    hosts, clients = [], []
+    for _ in range(4):
+        consultation = deployment.consultation()
+        host, client = Page(consultation, HOST), Page(consultation)
+        await host.open(there)
+        await client.open(here)
+        await host.view(lambda v: any(p["status"] == "waiting" for p in v["participants"]))
+        await host.do("admit", participant=client.id)
+        await client.status("admitted")
+        hosts.append(host)
+        clients.append(client)
+    # One fails while the others are under way, as a lost connection does it.
+    post, change = here.store.post, here.store.change
+    changing: list[str] = []
+    failed = asyncio.Event()
+
+    async def failing(room: str, who: str, entries: Sequence[bytes]) -> Posted:
+        if who == clients[0].id and not failed.is_set():
+            await until(lambda: len(changing) == len(clients) - 1)
+            failed.set()
+            raise StoreUnavailable("once")
+        return await post(room, who, entries)
+
+    async def late(room: str, *args: Any, **more: Any) -> Any:
+        changing.append(room)
+        await failed.wait()
+        await asyncio.sleep(0)  # the others hear of the failure first
+        return await change(room, *args, **more)
+
+    here.store.post, here.store.change = failing, late  # type: ignore[method-assign]
+    for client in clients:
+        await client.drop()
+    for host in hosts:
+        await host.view(lambda v: not v["participants"][0]["connected"])
+        await host.drop()
+    with redis_server.admin() as redis:
+        await until(lambda: all(redis.pttl(key) <= 120_000 for key in redis.keys("*:session")))
+
+
+async def test_who_takes_no_messages_and_drops_is_gone_for_the_others(
+    start: StartNode, deployment: Deployment, redis_server: RedisServer
+) -> None:
+    here, there = await start("a"), await start("b")
+    consultation = deployment.consultation()
+    host, client = Page(consultation, HOST), Page(consultation)
+    await host.open(there)
+    await client.open(here)
+    await host.view(lambda v: any(p["status"] == "waiting" for p in v["participants"]))
+    await host.do("admit", participant=client.id)
+    await client.status("admitted")
+    await host.view(lambda v: any(p["status"] == "admitted" for p in v["participants"]))
+    client.acknowledges = False
+    for _ in range(60):
+        await host.signal(client, "sealed." + "A" * 55_000)
+
+    def behind() -> bool:
+        [member] = [m for room in here.server.hub.rooms for m in room.members.values()]
+        return member.hold is Hold.BEHIND and not member.fetching
+
+    await until(behind)
+    await client.drop()
+    await host.view(lambda v: not v["participants"][0]["connected"])
+    deployment.clock.advance(REMEMBER_S + 1)
+    here.tick()
+    await until(lambda: not list(here.server.hub.rooms))
 
 
 async def test_a_full_redis_refuses_joins_only(

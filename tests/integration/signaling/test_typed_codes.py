@@ -6,14 +6,19 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+from redis.exceptions import ConnectionError
+
 from signaling.address import parse_networks
 from signaling.guesses import FREE
+from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import Deployment, Node
 from tests.integration.signaling.page import Page
 from tests.integration.signaling.raw import Answer, Raw
 from tests.integration.signaling.test_http_api import ask
 from waiting_room.tokens import TokenType
+from waiting_room.typed_codes import TypedCodes
 
 HOST, CLIENT = TokenType.HOST, TokenType.CLIENT
 
@@ -167,3 +172,47 @@ async def test_ten_thousand_guesses_find_nothing_and_slow_nobody(
     # Somebody who has the code is let in at once, from an address that has not guessed.
     typed = await redeem(node, code, X_Forwarded_For="203.0.113.5")
     assert typed.status == 200
+
+
+async def test_an_end_that_fails_half_way_leaves_no_code(
+    node: Node, page: NewPage, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = page(HOST)
+    await host.open(node)
+    await make(node, host)
+    client = node.store.shared.redis
+    delete, failed = client.delete, 0
+
+    async def failing(*keys: Any) -> Any:
+        nonlocal failed
+        failed += 1
+        if failed <= 2:  # what is repeated once, and fails again
+            raise ConnectionError("gone")
+        return await delete(*keys)
+
+    monkeypatch.setattr(client, "delete", failing)
+    assert (await host.command("end"))["code"] == "store_unavailable"
+
+    async def ended() -> bool:
+        return bool((await host.command("end"))["type"] == "ok")
+
+    await until(ended)
+    with redis_server.admin() as redis:
+        assert redis.keys("*") == []
+
+
+async def test_a_code_made_while_the_room_ends_is_none(
+    node: Node, page: NewPage, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = page(HOST)
+    await host.open(node)
+    real = TypedCodes.make
+
+    async def late(self: TypedCodes, *args: Any) -> Any:
+        await host.do("end")
+        return await real(self, *args)
+
+    monkeypatch.setattr(TypedCodes, "make", late)
+    assert (await make(node, host)).json["code"] == "room_ended"
+    with redis_server.admin() as redis:
+        assert redis.keys("*") == []
