@@ -49,6 +49,7 @@ def konsil(work: Path, core: int | None = None) -> Iterator[Running]:
     environment = _clean_environment() | {
         "KONSIL_HOST": "127.0.0.1",
         "KONSIL_PORT": str(port),
+        "KONSIL_CONNECTIONS_PER_ADDRESS": "20000",
         "KONSIL_PUBLIC_URL": url,
         "KONSIL_STATE_DIR": str(state_dir),
         "KONSIL_METRICS_PORT": str(metrics_port),

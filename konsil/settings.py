@@ -64,6 +64,11 @@ class Settings:
         (),
         shown="none",
     )
+    connections_per_address: int = _setting(
+        kinds.whole(16, 20_000),
+        "connections that one address may have; all who are behind the same one share them",
+        256,
+    )
     state_dir: Path | None = _setting(
         kinds.PATH,
         "directory of the signing keys and the providers file; never holds anything of a session",

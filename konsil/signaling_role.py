@@ -23,9 +23,9 @@ from konsil.sfu_access import SfuAccess
 from konsil.turn_secret import CREDENTIAL_SECONDS
 from signaling.app import Server, build
 from signaling.deps import CheckServers, Deps, IceServer, IceServers, no_check
-from signaling.door import MAX_CONNECTIONS
 from signaling.metrics import Metrics
 from signaling.pages import PagesError
+from signaling.seats import MAX_CONNECTIONS
 from turn.checks import CHECK_SECONDS
 from waiting_room.connection import connect
 from waiting_room.invitations import MINUTES_MAX
@@ -109,6 +109,7 @@ def _server(
                 trusted_proxies=settings.trusted_proxies,
                 # The rest is for Redis, the relay, and whoever has to be told that it is full.
                 max_connections=min(MAX_CONNECTIONS, house.files * 3 // 4),
+                connections_per_address=settings.connections_per_address,
             )
         )
     except PagesError as error:

@@ -34,6 +34,12 @@ def _parse(text: str) -> Address | None:
     return address
 
 
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Whether the address of a TCP peer is that of one of the operator's proxies."""
+    address = _parse(peer)
+    return address is not None and any(address in network for network in trusted)
+
+
 def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """Give the address that limits apply to.
 

@@ -10,6 +10,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from signaling.acceptor import Acceptor
+from signaling.address import is_trusted
 from signaling.api import Api
 from signaling.check_api import CheckApi
 from signaling.code_api import CodeApi
@@ -24,6 +26,7 @@ from signaling.pages import Pages
 from signaling.passkey_api import PasskeyApi
 from signaling.problem import problem, problem_of
 from signaling.receipt_api import ReceiptApi
+from signaling.seats import Seats
 from signaling.sign_in import SignInApi
 from signaling.upgrade import Upgrade
 from waiting_room.errors import Refused
@@ -31,10 +34,6 @@ from waiting_room.errors import Refused
 _log = logging.getLogger(__name__)
 
 MAX_BODY: Final = 65_536
-_BACKLOG: Final = 1024
-"""Connections not yet accepted; the kernel makes further ones wait."""
-
-_HANDSHAKE_S: Final = 10.0
 _SHUTDOWN_S: Final = 1.0
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -45,7 +44,13 @@ class Server:
     def __init__(self, deps: Deps) -> None:
         """Raises PagesError when the web files cannot be served."""
         self.deps = deps
-        self.hub = Hub(deps, released=self._release)
+        self.hub = Hub(deps)
+        self.seats = Seats(
+            deps.max_connections,
+            deps.connections_per_address,
+            place_of=self.hub.place_of,
+            is_proxy=lambda peer: is_trusted(peer, deps.trusted_proxies),
+        )
         headers = _headers(deps)
         self._guard_lines = "".join(f"{k}: {v}\r\n" for k, v in headers.items()).encode("latin-1")
         self._runner = web.AppRunner(
@@ -56,7 +61,7 @@ class Server:
             shutdown_timeout=_SHUTDOWN_S,
         )
         self._keeper: Doorkeeper | None = None
-        self._listeners: list[asyncio.Server] = []
+        self._acceptor: Acceptor | None = None
 
     async def start(
         self, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None = None
@@ -73,35 +78,25 @@ class Server:
             wheel=self.hub.wheel,
             upgrade=Upgrade(self.deps, self.hub, self._guard_lines),
             rejected=self._count_rejected,
-            limit=self.deps.max_connections,
         )
-        loop = asyncio.get_running_loop()
+        self._acceptor = Acceptor(
+            self.seats, self._keeper, tls=tls, refused=self.deps.metrics.connection_refused
+        )
         for one in sockets:
-            listener = await loop.create_server(
-                self._keeper,
-                sock=one,
-                ssl=tls,
-                backlog=_BACKLOG,
-                ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S,
-            )
-            self._listeners.append(listener)
+            self._acceptor.listen(one)
 
     async def drain(self, seconds: float) -> None:
         """Take no new connections, and send everybody away with all their messages kept."""
-        for listener in self._listeners:
-            listener.close()
+        if self._acceptor is not None:
+            self._acceptor.stop_listening()
         await self.hub.drain(seconds)
 
     async def stop(self) -> None:
         """Close everything."""
-        for listener in self._listeners:
-            listener.close()
+        if self._acceptor is not None:
+            await self._acceptor.close()
         await self.hub.stop()
         await self._runner.cleanup()
-
-    def _release(self) -> None:
-        if self._keeper is not None:
-            self._keeper.leave()
 
     def _count_rejected(self) -> None:
         self.deps.metrics.malformed_requests += 1

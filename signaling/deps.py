@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from signaling.address import Network
-from signaling.door import MAX_CONNECTIONS
 from signaling.forwarders import Forwarders, NoForwarders
 from signaling.metrics import Metrics
 from signaling.node import Clock
+from signaling.seats import CONNECTIONS_PER_ADDRESS, MAX_CONNECTIONS
 from waiting_room.keys import KeyRing
 from waiting_room.passkey_files import PasskeyFiles
 from waiting_room.providers import Providers
@@ -83,3 +83,4 @@ class Deps:
     forwarders: Forwarders = field(default_factory=NoForwarders)
     reload_pages: bool = False
     max_connections: int = MAX_CONNECTIONS
+    connections_per_address: int = CONNECTIONS_PER_ADDRESS

@@ -15,17 +15,14 @@ from aiohttp.abc import AbstractAccessLogger
 
 from signaling.guard import Forward, Output, Reject, RequestGuard
 from signaling.handshake import is_for_websocket
+from signaling.seats import Seat
 from signaling.wheel import Wheel
-
-MAX_CONNECTIONS: Final = 20_000
-"""TCP connections of a node, WebSockets included. One more is closed as soon as it is accepted."""
 
 UNREAD_DEADLINE_S: Final = 60.0
 """What a client has for reading on when an answer does not fit into the buffers between; then, or
 when the connection has been closed meanwhile, it is cut."""
 
 _LOOK_AGAIN_S = 2.0
-
 
 MAX_HELD_UPGRADES: Final = 2_000
 """Requests that wait because others of their address have offended. One more is cut at once."""
@@ -37,12 +34,17 @@ class Upgrader(Protocol):
     def wait(self, request: bytes, peer: str) -> float:
         """Seconds before it is to be answered."""
 
-    def __call__(self, request: bytes, peer: str) -> tuple[bytes, asyncio.Protocol | None]:
-        """The response, and the protocol that the connection changes to, None if it is to close."""
+    def __call__(
+        self, request: bytes, peer: str, seat: Seat
+    ) -> tuple[bytes, asyncio.Protocol | None]:
+        """The response, and the protocol that the connection changes to, None if it is to close.
+
+        The protocol leaves `seat` when the connection is lost.
+        """
 
 
 class Doorkeeper:
-    """Makes a Door for each connection and counts them; the protocol factory of the listener."""
+    """Makes a Door for each connection, and has what they all need."""
 
     def __init__(
         self,
@@ -53,35 +55,40 @@ class Doorkeeper:
         wheel: Wheel,
         upgrade: Upgrader,
         rejected: Callable[[], None],
-        limit: int = MAX_CONNECTIONS,
     ) -> None:
-        """`headers`: lines for the guard's own answers; `rejected` is called for each of them.
-        Every end of a connection that `upgrade` gave a protocol must be told to `leave`."""
+        """`headers`: lines for the guard's own answers; `rejected` is called for each of them."""
         self.server = server
         self.headers = headers
         self.monotonic = monotonic
         self.wheel = wheel
         self.upgrade = upgrade
         self.rejected = rejected
-        self.limit = limit
-        self.open = 0
         self.held = 0
 
-    def __call__(self) -> "Door":
-        return Door(self)
-
-    def leave(self) -> None:
-        """A connection has closed that had been upgraded: its place is free again."""
-        self.open -= 1
+    def __call__(self, seat: Seat) -> "Door":
+        return Door(self, seat)
 
 
 class Door(asyncio.Protocol):
     """One connection while it speaks HTTP."""
 
-    __slots__ = ("_cut_at", "_guard", "_handler", "_held", "_keeper", "_transport")
+    __slots__ = (
+        "_cut_at",
+        "_guard",
+        "_handler",
+        "_held",
+        "_keeper",
+        "_seat",
+        "_transport",
+        "opened",
+    )
 
-    def __init__(self, keeper: Doorkeeper) -> None:
+    def __init__(self, keeper: Doorkeeper, seat: Seat) -> None:
+        """`seat` is left when the connection is lost, unless it was upgraded."""
         self._keeper = keeper
+        self._seat = seat
+        self.opened = False
+        """Whether there has been a connection, and so there will be its end."""
         self._guard: RequestGuard | None = None
         self._handler: web.RequestHandler | None = None
         self._transport: asyncio.Transport | None = None
@@ -91,10 +98,7 @@ class Door(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         keeper = self._keeper
         self._transport = cast(asyncio.Transport, transport)
-        keeper.open += 1
-        if keeper.open > keeper.limit:
-            self._transport.abort()
-            return
+        self.opened = True
         now = keeper.monotonic()
         self._guard = RequestGuard(now, keeper.headers)
         keeper.wheel.add(self, now + _LOOK_AGAIN_S)
@@ -118,6 +122,8 @@ class Door(asyncio.Protocol):
             self._transport.abort()
             return None
         guard = self._guard
+        if guard is not None and self._seat.crowded:
+            guard.hurry()
         if guard is None or not self._carry_out(guard.handle_timer(now)):
             return now + _LOOK_AGAIN_S
         deadline = guard.next_timeout()
@@ -141,7 +147,7 @@ class Door(asyncio.Protocol):
             self._handler.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._keeper.open -= 1
+        self._seat.leave()
         self._release()
         self._guard = None
         self._transport = None
@@ -203,7 +209,7 @@ class Door(asyncio.Protocol):
         """Hand the connection over, or refuse to and close it."""
         guard, self._guard = self._guard, None
         assert guard is not None, "it has just let the request through"
-        response, protocol = self._keeper.upgrade(request, peer)
+        response, protocol = self._keeper.upgrade(request, peer, self._seat)
         transport.write(response)
         if protocol is None:
             transport.close()

@@ -30,6 +30,7 @@ MAX_BODY: Final = 65_536
 MAX_HELD: Final = MAX_HEAD + MAX_BODY  # pipelined bytes; beyond it the connection is dropped
 REQUEST_DEADLINE: Final = 10.0  # seconds for head and body, from the first byte (or the accept)
 IDLE_DEADLINE: Final = 75.0  # seconds between an answer and the next request
+HURRIED_IDLE_DEADLINE: Final = 5.0  # the same, where few connections are left to have
 
 _loose_line_end: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)(?!\Z)").search
 _UPPER: Final = range(ord("A"), ord("Z") + 1)
@@ -74,6 +75,7 @@ class RequestGuard:
         "_buffer",
         "_deadline",
         "_headers",
+        "_idle_since",
         "_last",
         "_line",
         "_need",
@@ -87,6 +89,7 @@ class RequestGuard:
         self._headers = headers
         self._buffer: bytearray | None = None
         self._deadline = now + REQUEST_DEADLINE
+        self._idle_since: float | None = None  # between two requests
         self._line = 0  # length of the request line with its CRLF, once it has been checked
         self._scanned = 0  # bytes of the head that hold no end of it
         self._need = 0  # bytes of the request in all, once its head has been checked
@@ -102,6 +105,7 @@ class RequestGuard:
         if self._buffer is None:
             self._buffer = bytearray(data)
             if self.state is State.HEAD:
+                self._idle_since = None
                 self._deadline = now + REQUEST_DEADLINE
         else:
             self._buffer += data
@@ -120,6 +124,7 @@ class RequestGuard:
             return self._end(Hangup())
         self.state = State.HEAD
         if self._buffer is None:
+            self._idle_since = now
             self._deadline = now + IDLE_DEADLINE
             return []
         self._deadline = now + REQUEST_DEADLINE
@@ -134,6 +139,11 @@ class RequestGuard:
         self._buffer = None
         self.state = State.UPGRADED
         return early
+
+    def hurry(self) -> None:
+        """Others want to connect: if the connection is idle, it may be so for a shorter time."""
+        if self._idle_since is not None:
+            self._deadline = min(self._deadline, self._idle_since + HURRIED_IDLE_DEADLINE)
 
     def next_timeout(self) -> float | None:
         """When handle_timer is due; None while a request is being answered, or after the end."""

@@ -27,6 +27,7 @@ from signaling.metrics import Gauges
 from signaling.node import KIND, NodeLink, Note, NoteKind
 from signaling.room import Member, Room
 from signaling.rooms import Rooms
+from signaling.seats import Seat
 from signaling.socket import Socket
 from signaling.tasks import Tasks
 from signaling.telling import Telling
@@ -42,10 +43,8 @@ _CLOSING_TIME_S: Final = 2.0
 class Hub:
     """The Service of all sockets of a node."""
 
-    def __init__(self, deps: Deps, *, released: Callable[[], None] = lambda: None) -> None:
-        """`released` is called for each socket whose connection has gone."""
+    def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._released = released
         self.monotonic: Callable[[], float] = deps.clock.monotonic
         self.wheel = Wheel(self.monotonic())
         self.sockets: set[Socket] = set()
@@ -131,11 +130,14 @@ class Hub:
 
     # --- sockets ---
 
-    def enter(self, address: str) -> Socket | None:
-        """Make the socket of a new connection; None: too many of that address say nothing."""
+    def enter(self, address: str, seat: Seat | None = None) -> Socket | None:
+        """Make the socket of a new connection; None: too many of that address say nothing.
+
+        `seat` is left when the connection is lost.
+        """
         if not self.arrivals.awaiting.enter(address):
             return None
-        socket = Socket(self, address, self._brake.place_of(address))
+        socket = Socket(self, address, self.place_of(address), seat)
         self.sockets.add(socket)
         self._nobody.clear()
         return socket
@@ -147,7 +149,11 @@ class Hub:
 
     def wait_of(self, address: str) -> float:
         """Seconds before a new WebSocket from there is opened."""
-        return self._brake.wait(self._brake.place_of(address), self.monotonic())
+        return self._brake.wait(self.place_of(address), self.monotonic())
+
+    def place_of(self, address: str) -> int:
+        """The number by which an address is counted; see `signaling.brake`."""
+        return self._brake.place_of(address)
 
     def offended(self, socket: Socket) -> None:
         """It is closed for what no page does."""
@@ -183,7 +189,8 @@ class Hub:
         if not self.sockets:
             self._nobody.set()
         self.arrivals.said_hello(socket)
-        self._released()
+        if socket.seat is not None:
+            socket.seat.leave()
         member = socket.member
         if member is not None and member.socket is socket:
             self.rooms.lost(member)

@@ -24,6 +24,10 @@ RESUME_OUTCOMES: Final = ("memory", "spilled", "handover", "lost")
 """How a page that came back got on: from this node's memory, from Redis after its old node had put
 its messages there, by a handover from a node that still held it, or without its messages."""
 
+REFUSALS: Final = ("node", "address", "handshake", "accept_failed")
+"""Why a connection came to nothing: the node, or its address, has as many as it may have; its TLS
+handshake failed or was not complete in time; it could not be accepted."""
+
 _REDIS_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -44,6 +48,7 @@ class Metrics(Collector):
     def __init__(self, registry: CollectorRegistry) -> None:
         self.signals = dict.fromkeys(PATHS, 0)
         self.resumes = dict.fromkeys(RESUME_OUTCOMES, 0)
+        self.refused_connections = dict.fromkeys(REFUSALS, 0)
         self.malformed_requests = 0
         self.slow_readers = 0
         self.braked = 0
@@ -74,6 +79,10 @@ class Metrics(Collector):
         yield
         self.redis_seconds.observe(time.perf_counter() - begun)
 
+    def connection_refused(self, reason: str) -> None:
+        """Count a connection that came to nothing, for one of REFUSALS."""
+        self.refused_connections[reason] += 1
+
     def refused(self, code: str) -> None:
         """Count one error answer of the WebSocket protocol or the HTTP API."""
         self._errors[code if code in CODES else OTHER] += 1
@@ -84,6 +93,12 @@ class Metrics(Collector):
         yield _counter("konsil_errors", "Errors told to pages by code.", "code", self._errors)
         yield _counter("konsil_signals", "Signals passed on by path.", "path", self.signals)
         yield _counter("konsil_resumes", "Returns by outcome.", "outcome", self.resumes)
+        yield _counter(
+            "konsil_refused_connections",
+            "Connections refused before they could ask for anything, by reason.",
+            "reason",
+            self.refused_connections,
+        )
         yield CounterMetricFamily(
             "konsil_malformed_requests",
             "HTTP requests refused before they were parsed.",

@@ -22,6 +22,7 @@ from signaling.frames import (
     encode_text,
 )
 from signaling.messages import Bye, ClientMessage, Error, ServerMessage, Signal, encode
+from signaling.seats import Seat
 from signaling.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -85,17 +86,21 @@ class Socket(asyncio.Protocol):
         "connection",
         "member",
         "place",
+        "seat",
     )
 
-    def __init__(self, service: Service, address: str, place: int = 0) -> None:
+    def __init__(
+        self, service: Service, address: str, place: int = 0, seat: Seat | None = None
+    ) -> None:
         """`address`: whom limits on bad tokens apply to; forgotten once hello was taken. `place`:
-        what `signaling.brake` counts by."""
+        what `signaling.brake` counts by. `seat`: what the service leaves at the end."""
         self._service = service
         self._decoder = FrameDecoder()
         self._transport: asyncio.Transport | None = None
         self._closing = False
         self.address = address
         self.place = place
+        self.seat = seat
         self.connection = Connection(service.monotonic())
         self.member: Member | None = None
 

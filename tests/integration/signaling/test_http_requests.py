@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from signaling.door import UNREAD_DEADLINE_S
-from signaling.guard import IDLE_DEADLINE, REQUEST_DEADLINE
+from signaling.door import UNREAD_DEADLINE_S, Door
+from signaling.guard import IDLE_DEADLINE, REQUEST_DEADLINE, Output, RequestGuard
 from signaling.pages import MAX_FILE_BYTES, Pages, PagesError
 from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.conftest import StartNode
@@ -17,6 +17,20 @@ from tests.integration.signaling.house import Deployment, Node
 from tests.integration.signaling.raw import Answer, Raw
 
 GET = b"GET / HTTP/1.1\r\nHost: konsil.test\r\n"
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> bytearray:
+    """All bytes that have come to a guard."""
+    seen = bytearray()
+    receive_data = RequestGuard.receive_data
+
+    def note(self: RequestGuard, data: bytes, now: float) -> list[Output]:
+        seen.extend(data)
+        return receive_data(self, data, now)
+
+    monkeypatch.setattr(RequestGuard, "receive_data", note)
+    return seen
 
 
 async def get(node: Node, target: str, **headers: str) -> Answer:
@@ -67,18 +81,20 @@ async def test_malformed_requests_end_the_connection(node: Node, data: bytes) ->
     [b"", b"GET", GET, b"POST / HTTP/1.1\r\nHost: konsil.test\r\nContent-Length: 5\r\n\r\nabc"],
 )
 async def test_what_is_not_complete_in_ten_seconds_is_closed(
-    node: Node, deployment: Deployment, begun: bytes
+    node: Node, deployment: Deployment, read: bytearray, begun: bytes
 ) -> None:
     async with await Raw.connect(node) as raw:
-        await until(lambda: node.server._keeper is not None and node.server._keeper.open >= 1)
+        await until(lambda: node.server.seats.open >= 1)
+        sent = bytearray(begun)
         raw.write(begun)
-        await asyncio.sleep(0.05)
+        await until(lambda: read == sent)
         for _ in range(3):  # a byte now and then does not help
             deployment.clock.advance(3)
             node.tick()
             if begun == GET:
                 raw.write(b"X")
-            await asyncio.sleep(0.02)
+                sent.extend(b"X")
+                await until(lambda: read == sent)
         deployment.clock.advance(REQUEST_DEADLINE - 9 + 2.5)
         node.tick()
         rest = await raw.closed(5)
@@ -98,20 +114,27 @@ async def test_a_connection_is_kept_for_a_while(node: Node, deployment: Deployme
 
 @pytest.mark.parametrize("last", [False, True])
 async def test_who_does_not_read_the_answers_is_cut(
-    deployment: Deployment, start: StartNode, last: bool
+    deployment: Deployment, start: StartNode, monkeypatch: pytest.MonkeyPatch, last: bool
 ) -> None:
+    full = asyncio.Event()
+    pause_writing = Door.pause_writing
+
+    def note(self: Door) -> None:
+        pause_writing(self)
+        full.set()
+
+    monkeypatch.setattr(Door, "pause_writing", note)
     (deployment.web_root / "js" / "large.js").write_bytes(bytes(1_500_000))
     node = await start()
     wanted = b"GET /static/js/large.js HTTP/1.1\r\nHost: konsil.test\r\n"
     async with await Raw.connect(node, receive_buffer=4096) as raw:
         # Far more than the system's own buffers take.
         raw.write((wanted + b"\r\n") * 5 + wanted + b"Connection: close\r\n" * last + b"\r\n")
-        await until(lambda: node.server._keeper is not None and node.server._keeper.open == 1)
-        await asyncio.sleep(0.2)
-        node.tick()
+        async with asyncio.timeout(10):
+            await full.wait()
         deployment.clock.advance(UNREAD_DEADLINE_S + 3)
         node.tick()
-        await until(lambda: node.server._keeper is not None and node.server._keeper.open == 0)
+        await until(lambda: node.server.seats.open == 0)
 
 
 async def test_pipelined_requests_are_answered_in_order(node: Node) -> None:
@@ -131,7 +154,7 @@ async def test_connections_are_bounded(start: StartNode) -> None:
             assert await one_more.closed() == b""
         gone = kept.pop()
         gone.writer.transport.abort()
-        await until(lambda: node.server._keeper is not None and node.server._keeper.open == 2)
+        await until(lambda: node.server.seats.open == 2)
         assert (await get(node, "/healthz")).status == 200
     finally:
         for raw in kept:
@@ -306,7 +329,7 @@ async def test_a_websocket_that_ends_makes_room_for_another_connection(start: St
             await Raw.connect(node) as one_more,
         ):
             assert await one_more.closed() == b""
-        await until(lambda: node.server._keeper is not None and node.server._keeper.open == 0)
+        await until(lambda: node.server.seats.open == 0)
 
 
 async def test_a_connection_that_has_served_http_may_become_a_websocket(node: Node) -> None:
