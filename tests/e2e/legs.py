@@ -75,6 +75,10 @@ class Legs:
                 f"ip link set {place} up",
             )
 
+    def forward(self) -> None:
+        """Let the two homes reach each other, and not the server alone."""
+        self._in("leg-server", "tee /proc/sys/net/ipv4/ip_forward", given="1")
+
     def lose(self, percent: int) -> None:
         """Lose so many of a hundred datagrams on the bad leg, each way."""
         rules = "table ip leg\ndelete table ip leg\n"

@@ -147,6 +147,31 @@
       }
       return sum;
     },
+    /** Of each track of sound that a connection in use sends: whether it is switched on. */
+    soundSent: () =>
+      used().flatMap((c) => c.getSenders())
+        .filter(({ track }) => track?.kind === "audio")
+        .map(({ track }) => track.enabled),
+    /** Bytes of pictures that have gone out over the connections in use. */
+    async pictureBytesSent() {
+      let sum = 0;
+      for (const connection of used()) {
+        for (const entry of (await connection.getStats()).values()) {
+          if (entry.type === "outbound-rtp" && entry.kind === "video") sum += entry.bytesSent;
+        }
+      }
+      return sum;
+    },
+    /** Packets of pictures that have come over the connections in use. */
+    async videoPackets() {
+      let sum = 0;
+      for (const connection of used()) {
+        for (const entry of (await connection.getStats()).values()) {
+          if (entry.type === "inbound-rtp" && entry.kind === "video") sum += entry.packetsReceived;
+        }
+      }
+      return sum;
+    },
     /** What has gone over data channels, in both directions, in bytes. */
     async fileBytes() {
       let sum = 0;

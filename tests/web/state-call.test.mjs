@@ -102,6 +102,28 @@ test("who has spoken last is known, and a muted one does not speak", () => {
   assert.equal(reduceCall(call, muted)[2].speaking, false);
 });
 
+test("what is told of a hand or of sound only is one person's, and goes with that person", () => {
+  let call = peopleOf([], view("in_call", "a", "b"), "me");
+  call = reduceCall(call, { type: "peer_told", participant: "b", told: { hand: 1 } });
+  call = reduceCall(call, { type: "peer_told", participant: "b", told: { sound: "thin" } });
+  call = peopleOf(call, view("in_call", "a", "b"), "me");
+  assert.deepEqual(call.map(({ hand, sound }) => [hand, sound]), [[0, ""], [1, "thin"]]);
+  call = peopleOf(peopleOf(call, view("in_call", "a"), "me"), view("in_call", "a", "b"), "me");
+  assert.deepEqual(call.map(({ hand, sound }) => [hand, sound]), [[0, ""], [0, ""]]);
+});
+
+test("a picture that a line is too thin for is not called a camera switched off", () => {
+  const call = peopleOf([], view("in_call", "a"), "me");
+  const off = reduceCall(call, { type: "peer_media", participant: "a", audio: true, video: false });
+  const thin = (some) => reduceCall(some, { type: "peer_told", participant: "a", told: { sound: "thin" } });
+  const said = (before, after) => announcementsBetween(
+    { ...JOIN_START, phase: "call", call: before }, { ...JOIN_START, phase: "call", call: after },
+  ).map(({ key }) => key);
+  assert.deepEqual(said(call, off), ["say.camera_off"]);
+  assert.deepEqual(said(thin(call), thin(off)), []);
+  assert.deepEqual(said(thin(off), thin(call)), []);
+});
+
 test("pins, screens and quality belong to one person and outlast a new view of the room", () => {
   let call = peopleOf([], view("in_call", "a", "b"), "me");
   for (const event of [

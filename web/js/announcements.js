@@ -63,7 +63,8 @@ export function announcementsBetween(before, after) {
     if (known !== undefined && known.screen !== remote.screen) {
       said.push({ key: remote.screen ? "say.screen" : "say.screen_end", values: { name } });
     }
-    if (known !== undefined && known.video !== remote.video) {
+    // Where it is not the camera, but the line, that is said when it is told.
+    if (known !== undefined && known.video !== remote.video && known.sound + remote.sound === "") {
       said.push({ key: remote.video ? "say.camera_on" : "say.camera_off", values: { name } });
     }
   }

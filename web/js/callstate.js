@@ -25,6 +25,8 @@
  * @property {"good" | "weak" | "bad"} quality of what comes from this one
  * @property {boolean} screen shows a screen
  * @property {boolean} pinned is to stay large
+ * @property {number} hand its place among the hands that are raised, from 1; 0: not raised
+ * @property {"" | "thin" | "chosen" | "own"} sound why there is only sound: its line, its wish, or our own
  *
  * @typedef {readonly Remote[]} Call  in the order in which they came
  *
@@ -39,8 +41,9 @@
  * @typedef {{type: "peer_quality", participant: string, quality: Remote["quality"]}} QualityEvent
  * @typedef {{type: "peer_screen", participant: string, screen: boolean}} ScreenEvent
  * @typedef {{type: "peer_pin", participant: string}} PinEvent pins or releases
+ * @typedef {{type: "peer_told", participant: string, told: Partial<Pick<Remote, "hand" | "sound">>}} ToldEvent
  * @typedef {ConnectionEvent | PathEvent | MediaEvent | SecurityEvent | RefusedEvent | ComparedEvent
- *   | RetryEvent | QualityEvent | ScreenEvent | PinEvent} PeerEvent
+ *   | RetryEvent | QualityEvent | ScreenEvent | PinEvent | ToldEvent} PeerEvent
  * @typedef {PeerEvent | SpeakersEvent} CallEvent
  */
 
@@ -57,6 +60,7 @@ export const CALL_EVENTS = new Set([
   "peer_quality",
   "peer_screen",
   "peer_pin",
+  "peer_told",
 ]);
 
 /**
@@ -99,6 +103,8 @@ function newcomer(id, role) {
     quality: "good",
     screen: false,
     pinned: false,
+    hand: 0,
+    sound: "",
   };
 }
 
@@ -164,6 +170,8 @@ function change(remote, event) {
       return { screen: event.screen };
     case "peer_pin":
       return { pinned: !remote.pinned };
+    case "peer_told":
+      return event.told;
   }
 }
 

@@ -9,7 +9,6 @@ import { icon } from "./icons.js";
 import { currentLanguage, t } from "./language.js";
 import { createPicture, onSound, showStream, soundBlocked, soundOn } from "./picture.js";
 import { createSwitch } from "./previewview.js";
-import { createSettings } from "./settingsview.js";
 
 /**
  * @typedef {import("./visitstate.js").VisitData} VisitData
@@ -38,7 +37,6 @@ import { createSettings } from "./settingsview.js";
  * @returns {import("./dom.js").Part<VisitData> & {side: import("./chatside.js").ChatSide}}
  */
 export function createCall(view, { devices, chat, tile, group, alone, leave, more, whole }) {
-  const settings = createSettings(devices);
   const local = createPicture("local-video", true);
   view.bind(
     () => t("call.you"),
@@ -86,6 +84,29 @@ export function createCall(view, { devices, chat, tile, group, alone, leave, mor
     fullscreen.setAttribute("aria-pressed", String(document.fullscreenElement !== null));
   document.addEventListener("fullscreenchange", showFullscreen);
 
+  const banners = view.h(
+    "div",
+    { class: "banners" },
+    view.h(
+      "p",
+      {
+        class: "banner",
+        "data-testid": "connection-banner",
+        hidden: (s) => s.channel === "open" && !s.stalled,
+      },
+      (s) => t(s.stalled ? "call.stalled" : "call.reconnecting"),
+    ),
+    view.h("p", { class: "banner calm", role: "status", hidden: (s) => s.closing === 0 }, (s) =>
+      t("call.closing", { time: timeOfDay(currentLanguage(), s.closing) }),
+    ),
+    view.use(createDeviceNotice(() => void devices.open())),
+    view.h("p", { class: "banner calm", role: "status", hidden: (s) => !s.sharing }, () =>
+      t("call.sharing"),
+    ),
+    muteQuestion(view, devices, group),
+    sound,
+  );
+
   const stage = view.h(
     "div",
     { class: "stage" },
@@ -93,28 +114,7 @@ export function createCall(view, { devices, chat, tile, group, alone, leave, mor
     grid.more,
     view.h("p", { class: "alone", hidden: (s) => s.call.length > 0 }, alone),
     self,
-    view.h(
-      "div",
-      { class: "banners" },
-      view.h(
-        "p",
-        {
-          class: "banner",
-          "data-testid": "connection-banner",
-          hidden: (s) => s.channel === "open" && !s.stalled,
-        },
-        (s) => t(s.stalled ? "call.stalled" : "call.reconnecting"),
-      ),
-      view.h("p", { class: "banner calm", role: "status", hidden: (s) => s.closing === 0 }, (s) =>
-        t("call.closing", { time: timeOfDay(currentLanguage(), s.closing) }),
-      ),
-      view.use(createDeviceNotice(() => void devices.open())),
-      view.h("p", { class: "banner calm", role: "status", hidden: (s) => !s.sharing }, () =>
-        t("call.sharing"),
-      ),
-      muteQuestion(view, devices, group),
-      sound,
-    ),
+    banners,
     fullscreen,
   );
 
@@ -133,7 +133,7 @@ export function createCall(view, { devices, chat, tile, group, alone, leave, mor
         class: "round",
         "data-testid": "settings-button",
         title: () => t("call.settings_title"),
-        onclick: on(() => settings.show()),
+        onclick: on(() => tools?.showSettings()),
       },
       icon("settings"),
       view.h("span", { class: "round-label" }, () => t("call.settings")),
@@ -165,13 +165,34 @@ export function createCall(view, { devices, chat, tile, group, alone, leave, mor
     stage,
     bar,
     whole ? null : side.element,
-    view.use(settings),
   );
 
-  const keys = shortcuts(devices, () => element.isConnected);
-  addEventListener("keydown", keys);
+  /** @type {import("./toolsview.js").ToolsView | null} */
+  let tools = null;
+  /** @type {VisitData | null} */
+  let latest = null;
+  view.use({
+    element,
+    update: (s) => {
+      latest = s;
+      tools?.update(s);
+    },
+  });
+  const dropTools = () => {
+    tools?.remove();
+    tools = null;
+  };
+  const leaveTools = [
+    chat.whenLoaded((_chat, _views, loaded) => {
+      dropTools();
+      tools = loaded.show({ element, stage, banners, bar, beside: side.button });
+      if (latest !== null) tools.update(latest);
+    }),
+    chat.on("ended", dropTools),
+  ];
   const part = view.part(element, () => {
-    removeEventListener("keydown", keys);
+    for (const leaveOne of leaveTools) leaveOne();
+    dropTools();
     side.remove();
     document.removeEventListener("fullscreenchange", showFullscreen);
     grid.remove();
@@ -263,21 +284,4 @@ function fullscreenButton(view, target) {
     icon("fullscreen"),
     view.h("span", { class: "unseen" }, () => t("call.fullscreen")),
   );
-}
-
-/**
- * M and V switch microphone and camera, as the buttons' titles say.
- * @param {DeviceSet} devices
- * @param {() => boolean} shown a call that is built ahead does not listen yet
- */
-function shortcuts(devices, shown) {
-  return (/** @type {KeyboardEvent} */ event) => {
-    const typing =
-      event.target instanceof HTMLElement &&
-      event.target.closest("input, select, textarea, dialog") !== null;
-    if (!shown() || typing || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    const key = event.key.toLowerCase();
-    if (key === "m") void devices.switch("microphone", devices.state.microphone !== "on");
-    else if (key === "v") void devices.switch("camera", devices.state.camera !== "on");
-  };
 }

@@ -40,6 +40,8 @@ import { hmacSha256 } from "./sha256.js";
  *
  * @typedef {object} ChatEvents
  * @property {[]} change of the state; soon after it, many at once
+ * @property {[person: string]} greeted messages reach this one, from now on
+ * @property {[person: string]} gone has left for good
  * @property {[author: string, text: string]} said somebody else has written a line, just now
  * @property {[incoming: Incoming]} offered
  * @property {[participant: string, reason: DataRefusalReason]} refused something that does not belong there
@@ -72,6 +74,8 @@ export class Chat extends Emitter {
   /** Who was the last to go, while nobody else is here: may come back to the conversation. */
   #last = "";
   #closed = false;
+  /** @type {(person: string, message: import("./datacodec.js").CallMessage) => void} */
+  #told = () => {};
 
   /** @param {ChatOptions} options */
   constructor(options) {
@@ -131,6 +135,19 @@ export class Chat extends Emitter {
    */
   connected(person, channels) {
     this.#partners.get(person)?.connected(channels);
+  }
+
+  /** @param {(person: string, message: import("./datacodec.js").CallMessage) => void} told gets what is about
+   *   the call itself; throws DataRefusal where it has no place */
+  takeTold(told) {
+    this.#told = told;
+  }
+
+  /** @param {import("./datacodec.js").CallMessage} message @param {string} [person] else to everybody */
+  tell(message, person) {
+    for (const [id, partner] of this.#partners) {
+      if (partner.ready && (person ?? id) === id) partner.send(message);
+    }
   }
 
   /** @param {string} text */
@@ -221,7 +238,9 @@ export class Chat extends Emitter {
       greeted: () => {
         this.#tellDraft();
         this.#changed();
+        this.emit("greeted", person);
       },
+      told: (message) => this.#told(person, message),
       refused: (reason) => this.emit("refused", person, reason),
     });
   }
@@ -232,6 +251,7 @@ export class Chat extends Emitter {
     this.#partners.delete(person);
     if (this.#partners.size === 0) this.#last = person;
     this.#files.gone(person);
+    this.emit("gone", person);
     this.#log = markArrived(this.#log, person, null);
     this.#drafts = without(this.#drafts, person);
   }

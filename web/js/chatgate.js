@@ -1,30 +1,35 @@
 // @ts-check
 /**
- * The way to the chat, which is loaded when a call is near: keeps who is here, and their channels, until
- * it is there.
+ * The way to the chat and to the tools of a call, which are loaded when a call is near: keeps who is here,
+ * and their channels, until it is there.
  */
 import { hush } from "./announcer.js";
 import { Emitter } from "./emitter.js";
+import { addWords } from "./language.js";
 
 /**
  * @typedef {import("./chat.js").Chat} Chat
  * @typedef {import("./datachannels.js").DataChannels} DataChannels
  * @typedef {typeof import("./chatview.js")} Views
+ * @typedef {import("./calltools.js").CallTools} CallTools
  *
- * @typedef {() => import("./chat.js").ChatOptions} GateOptions asked for when it is loaded
+ * @typedef {() => import("./chat.js").ChatOptions & {call: import("./calltools.js").CallAccess}} GateOptions
+ *   asked for when it is loaded
  */
 
 /** Between tries to load it, ms; doubled up to the longest. */
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 
-/** @extends {Emitter<{loaded: [chat: Chat, views: Views], ended: []}>} */
+/** @extends {Emitter<{loaded: [chat: Chat, views: Views, tools: CallTools], ended: []}>} */
 export class ChatGate extends Emitter {
   /** @type {Chat | null} */
   chat = null;
   #options;
   /** @type {Views | null} */
   #views = null;
+  /** @type {CallTools | null} */
+  tools = null;
   /** @type {readonly string[]} */
   #people = [];
   /** @type {Map<string, DataChannels>} */
@@ -58,11 +63,11 @@ export class ChatGate extends Emitter {
   /**
    * Tells when it is loaded, at once if it is.
    *
-   * @param {(chat: Chat, views: Views) => void} listener
+   * @param {(chat: Chat, views: Views, tools: CallTools) => void} listener
    * @returns {() => void} takes the listener away again
    */
   whenLoaded(listener) {
-    if (this.chat !== null && this.#views !== null) listener(this.chat, this.#views);
+    if (this.chat && this.#views && this.tools) listener(this.chat, this.#views, this.tools);
     return this.on("loaded", listener);
   }
 
@@ -85,6 +90,8 @@ export class ChatGate extends Emitter {
     this.#wanted = false;
     this.#people = [];
     this.#channels.clear();
+    this.tools?.close();
+    this.tools = null;
     this.chat?.close();
     this.chat = null;
     hush();
@@ -94,10 +101,14 @@ export class ChatGate extends Emitter {
   async #load() {
     for (let pause = FIRST_PAUSE; this.#wanted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       try {
-        const [{ Chat }, views] = await Promise.all([
-          import("./chat.js"), import("./chatview.js"), loadStyle("/static/css/chat.css"),
+        const [{ Chat }, views, { CallTools }] = await Promise.all([
+          import("./chat.js"), import("./chatview.js"), import("./calltools.js"), addWords("call"),
+          loadStyle("/static/css/chat.css"), loadStyle("/static/css/tools.css"),
         ]);
-        if (this.#wanted) this.#loaded(new Chat(this.#options()), views);
+        if (!this.#wanted) return;
+        const options = this.#options();
+        const chat = new Chat(options);
+        this.#loaded(chat, views, new CallTools(chat, options.call));
         return;
       } catch (error) {
         // That is how a browser says that a module did not come.
@@ -109,14 +120,15 @@ export class ChatGate extends Emitter {
     }
   }
 
-  /** @param {Chat} chat @param {Views} views */
-  #loaded(chat, views) {
+  /** @param {Chat} chat @param {Views} views @param {CallTools} tools */
+  #loaded(chat, views, tools) {
     this.chat = chat;
     this.#views = views;
+    this.tools = tools;
     chat.setPeople(this.#people);
     for (const [person, channels] of this.#channels) chat.connected(person, channels);
     this.#channels.clear();
-    this.emit("loaded", chat, views);
+    this.emit("loaded", chat, views, tools);
   }
 }
 

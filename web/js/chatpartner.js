@@ -28,6 +28,7 @@ import { DataRefusal, decodeChunk, decodeMessage, encodeMessage } from "./dataco
  * @property {() => number} now ms
  * @property {(output: Exclude<ThreadOutput, {type: "send"}>) => void} output
  * @property {() => void} greeted
+ * @property {(message: import("./datacodec.js").CallMessage) => void} told throws DataRefusal where it has no place
  * @property {(reason: DataRefusalReason) => void} refused
  */
 
@@ -140,6 +141,11 @@ export class ChatPartner {
         return;
       case "consent":
         files.consented(person, message.files);
+        return;
+      case "hand":
+      case "lower":
+      case "picture":
+        this.#options.told(message);
         return;
       default:
         files.receive(person, message);

@@ -151,6 +151,11 @@ export class Connection extends Emitter {
     // Else `adopt` finds it, when the other side's offer has come.
   }
 
+  /** @returns {Promise<import("./path.js").Reports>} */
+  reports() {
+    return reportsOf(this.#pc);
+  }
+
   /** The network is another one: finds a path anew, while media stays on the old one. */
   async restartIce() {
     if (!this.#started || !this.#pc.remoteDescription) return;

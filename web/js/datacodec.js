@@ -30,10 +30,15 @@ import { isSafeKind, isSafeName } from "./filename.js";
  * @typedef {{type: "done", file: string}} DoneMessage
  * @typedef {{type: "cancel", file: string, reason: CancelReason}} CancelMessage
  *
+ * @typedef {{type: "hand", up: boolean, ago: number}} HandMessage
+ * @typedef {{type: "lower"}} LowerMessage
+ * @typedef {{type: "picture", sent: "yes" | "thin" | "chosen", wanted: boolean}} PictureMessage
+ *
  * @typedef {OfferMessage | AcceptMessage | DeclineMessage | GotMessage | EndMessage | DoneMessage
  *   | CancelMessage} FileMessage
  * @typedef {LineMessage | ReturnedMessage | AckMessage | DraftMessage} ChatMessage
- * @typedef {Hello | ChatMessage | ConsentMessage | FileMessage} DataMessage
+ * @typedef {HandMessage | LowerMessage | PictureMessage} CallMessage
+ * @typedef {Hello | ChatMessage | ConsentMessage | FileMessage | CallMessage} DataMessage
  *
  * @typedef {{file: string, offset: number, bytes: Uint8Array}} Chunk
  *
@@ -65,7 +70,7 @@ const CHUNK_HEAD = 12 + 8;
 export const MOST_SIZE = 2 ** 36;
 /** Highest number of a line. */
 const MOST_NUMBER = 2 ** 31;
-/** A line is not older than two days, in ms. */
+/** A line, or a raised hand, is not older than two days, in ms. */
 const MOST_AGE = 172_800_000;
 /** Most files on their way to one person, and most edits in one draft message. */
 export const MOST_FILES = 32;
@@ -138,6 +143,9 @@ const SHAPES = Object.freeze({
   cancel: {
     file: id, reason: one("cancelled", "withdrawn", "unreadable", "unwritable", "damaged"),
   },
+  hand: { up: flag, ago: integer(MOST_AGE) },
+  lower: {},
+  picture: { sent: one("yes", "thin", "chosen"), wanted: flag },
 });
 
 /**

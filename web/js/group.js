@@ -216,6 +216,11 @@ export class Group extends Emitter {
     this.#wish();
   }
 
+  /** @returns {Promise<import("./path.js").Reports>} of the connection to the forwarder */
+  async reports() {
+    return await this.#connection?.reports() ?? new Map();
+  }
+
   close() {
     if (this.#closed) return;
     this.#closed = true;

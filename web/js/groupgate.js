@@ -9,13 +9,14 @@ import { makeLink } from "./link.js";
  * @typedef {import("./group.js").GroupOptions} GroupOptions
  * @typedef {import("./protocol.js").RoomView} RoomView
  *
+ * @typedef {(tiles: readonly import("./protocol.js").Tile[]) => readonly import("./protocol.js").Tile[]} Refine
+ *
  * @typedef {object} GateOptions
  * @property {(event: import("./callstate.js").CallEvent
- *   | {type: "mute_answered"}) => void} dispatch
+ *   | {type: "mute_answered"} | {type: "sharing", sharing: boolean}) => void} dispatch
  * @property {(name: string, stream: MediaStream | null) => void} show a participant's stream, or with
  *   " screen" behind the name a screen's; null: none any more
  * @property {import("./link.js").Link} link
- * @property {import("./ownscreen.js").OwnScreen} screen
  * @property {import("./ownscreen.js").ScreenWay} pairWay of a screen without a forwarder
  */
 
@@ -31,10 +32,17 @@ export class GroupGate {
   /** @type {Group | null} */
   #group = null;
   #loading = false;
+  /** @type {import("./ownscreen.js").OwnScreen | null} */
+  #screen = null;
   /** @type {RoomView | null} */
   #room = null;
   /** @type {readonly import("./protocol.js").Tile[]} */
   #tiles = [];
+  /** @type {Refine} */
+  #refine = (tiles) => tiles;
+  /** While there is no group: what it is to send in place of the camera. @type {MediaStreamTrack | null} */
+  #picture = null;
+  #pictureKnown = false;
 
   /** @param {GateOptions} options */
   constructor(options) {
@@ -45,9 +53,9 @@ export class GroupGate {
   actions = {
     show: (tiles) => {
       this.#tiles = tiles;
-      this.#group?.show(tiles);
+      this.#wish();
     },
-    share: () => void this.#options.screen.toggle(),
+    share: () => void this.#share(),
     keepSound: () => this.#options.dispatch({ type: "mute_answered" }),
   };
 
@@ -84,6 +92,24 @@ export class GroupGate {
   /** @param {"audio" | "video"} kind @param {MediaStreamTrack | null} track */
   replaceTrack(kind, track) {
     this.#group?.replaceTrack(kind, track);
+    if (kind === "audio") return;
+    this.#picture = track;
+    this.#pictureKnown = true;
+  }
+
+  /** @param {Refine} refine makes of what is shown what is asked for, from now on */
+  refine(refine) {
+    this.#refine = refine;
+    this.#wish();
+  }
+
+  #wish() {
+    this.#group?.show(this.#refine(this.#tiles));
+  }
+
+  /** @returns {Promise<import("./path.js").Reports | null>} null: nothing goes over a forwarder */
+  async reports() {
+    return this.#room?.media.mode === "sfu" ? await this.#group?.reports() ?? new Map() : null;
   }
 
   /** @param {Channel | null} channel @returns {Promise<string>} a link for a guest, or "" */
@@ -97,11 +123,12 @@ export class GroupGate {
   }
 
   close() {
-    this.#options.screen.take(null);
+    this.#screen?.take(null);
     this.#group?.close();
     this.#group = null;
     this.#visit = null;
     this.#room = null;
+    this.#pictureKnown = false;
   }
 
   async #load() {
@@ -134,16 +161,25 @@ export class GroupGate {
     group.on("speakers", (speaking) => dispatch({ type: "peer_speakers", speaking }));
     group.on("quality", (event) => dispatch({ type: "peer_quality", ...event }));
     this.#group = group;
-    group.show(this.#tiles);
+    if (this.#pictureKnown) group.replaceTrack("video", this.#picture);
+    this.#wish();
     group.updateRoom(room);
     this.#chooseWay();
   }
 
+  /** Loaded with the chat, and so at hand: a browser asks for a screen only in answer to a click. */
+  async #share() {
+    const { OwnScreen } = await import("./ownscreen.js");
+    this.#screen ??= new OwnScreen((sharing) => this.#options.dispatch({ type: "sharing", sharing }));
+    this.#chooseWay();
+    await this.#screen.toggle();
+  }
+
   #chooseWay() {
-    const { screen, pairWay } = this.#options;
+    const { pairWay } = this.#options;
     const room = this.#room;
     const inside = room?.you === "admitted" || room?.you === "in_call";
     const forwarded = this.#group && room?.media.mode === "sfu";
-    screen.take(!inside ? null : forwarded ? this.#group?.screenWay ?? null : pairWay);
+    this.#screen?.take(!inside ? null : forwarded ? this.#group?.screenWay ?? null : pairWay);
   }
 }

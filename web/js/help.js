@@ -16,6 +16,7 @@ const PARTS = Object.freeze([
   ["help.camera", "help.camera_allow", "help.camera_other", "help.camera_without"],
   ["help.sound", "help.sound_do"],
   ["help.drop", "help.drop_do"],
+  ["help.keys", "help.keys_do"],
   ["help.link", "help.link_do"],
   ["help.browser", "help.browser_do"],
   ["help.privacy", "help.privacy_do"],

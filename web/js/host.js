@@ -65,6 +65,8 @@ if (parsed.ok) {
   };
   /** @type {import("./waitinglist.js").PanelOptions["act"]} */
   const act = async (verb, participant) => {
+    // That goes to the page itself; a server knows nothing of hands.
+    if (verb === "lower_hand") return visit.chat.tools?.lowerHand(participant);
     const code = await visit.command(verb, { participant });
     if (code !== "") notify(t(FAULTS.get(code) ?? "desk.not_done"));
     else if (verb === "ask_mute") {

@@ -11,8 +11,9 @@ let language = "en";
 let translate = (key) => key;
 /** @type {Map<Language, Promise<import("./i18n.js").Catalogue>>} */
 const catalogues = new Map();
-/** Folder of i18n/ with the further words of this page; "" for none. */
-let folder = "";
+/** Folders of i18n/ with further words of this page. @type {string[]} */
+let folders = [];
+const CODES = /** @type {Language[]} */ (Object.keys(LANGUAGES));
 /** @type {Set<() => void>} */
 const listeners = new Set();
 
@@ -35,11 +36,11 @@ export function onLanguage(listener) {
  * @param {string} [more] folder of i18n/ with words that only this page needs
  */
 export async function startLanguage(more = "") {
-  folder = more;
+  folders = more === "" ? [] : [more];
   const kept = recall("language");
   const chosen = chooseLanguage([...(kept ? [kept] : []), ...navigator.languages]);
   // The page's head has preloaded them all, so that switching needs no network.
-  for (const code of /** @type {Language[]} */ (Object.keys(LANGUAGES))) {
+  for (const code of CODES) {
     const coming = fetchCatalogue(code);
     coming.catch(() => {});
     catalogues.set(code, coming);
@@ -48,14 +49,33 @@ export async function startLanguage(more = "") {
 }
 
 /**
+ * Words that were not needed before, in all languages, so that switching goes on needing no network.
+ * @param {string} folder of i18n/
+ */
+export async function addWords(folder) {
+  if (folders.includes(folder)) return;
+  const parts = await Promise.all(CODES.map((code) => fetchWords(`${folder}/${code}`)));
+  folders.push(folder);
+  for (const [at, code] of CODES.entries()) {
+    const known = catalogues.get(code);
+    if (known) catalogues.set(code, known.then((words) => ({ ...words, ...parts[at] })));
+  }
+  translate = createTranslate(language, await (catalogues.get(language) ?? fetchCatalogue(language)));
+}
+
+/** @param {string} file @returns {Promise<import("./i18n.js").Catalogue>} */
+async function fetchWords(file) {
+  return (await fetch(`/static/i18n/${file}.json`)).json();
+}
+
+/**
  * @param {Language} code
  * @returns {Promise<import("./i18n.js").Catalogue>}
  */
 async function fetchCatalogue(code) {
-  const files = [`${code}.json`, ...(folder === "" ? [] : [`${folder}/${code}.json`])];
   try {
-    const parts = await Promise.all(files.map(async (file) => (await fetch(`/static/i18n/${file}`)).json()));
-    return Object.assign({}, ...parts);
+    const files = [code, ...folders.map((folder) => `${folder}/${code}`)];
+    return Object.assign({}, ...(await Promise.all(files.map(fetchWords))));
   } catch (error) {
     catalogues.delete(code);
     throw error;

@@ -7,19 +7,26 @@ const LOUD = -12;
 
 /**
  * @param {Float32Array} samples
+ * @returns {number} dB relative to full scale, -120 at least
+ */
+export function decibelsOf(samples) {
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  return 10 * Math.log10(sum / Math.max(1, samples.length) + 1e-12);
+}
+
+/**
+ * @param {Float32Array} samples
  * @returns {number} 0 to 1
  */
 export function loudness(samples) {
-  let sum = 0;
-  for (const sample of samples) sum += sample * sample;
-  const decibels = 10 * Math.log10(sum / Math.max(1, samples.length) + 1e-12);
-  return Math.min(1, Math.max(0, (decibels - QUIET) / (LOUD - QUIET)));
+  return Math.min(1, Math.max(0, (decibelsOf(samples) - QUIET) / (LOUD - QUIET)));
 }
 
 /**
  * Listens to a stream's first audio track until told to stop.
  * @param {MediaStream} stream
- * @param {(level: number) => void} report
+ * @param {(level: number, decibels: number) => void} report
  * @returns {() => void} stops and releases
  */
 export function startMeter(stream, report) {
@@ -35,7 +42,7 @@ export function startMeter(stream, report) {
     // Without a gesture a browser may start the context asleep; it wakes with the first one.
     if (context.state === "suspended") void context.resume().catch(() => {});
     analyser.getFloatTimeDomainData(samples);
-    report(loudness(samples));
+    report(loudness(samples), decibelsOf(samples));
   }, 100);
   return () => {
     clearInterval(timer);

@@ -149,6 +149,11 @@ export class Party extends Emitter {
     this.#partner.retry();
   }
 
+  /** @returns {Promise<import("./path.js").Reports>} of the connection with media */
+  async reports() {
+    return await this.#connection?.reports() ?? new Map();
+  }
+
   restartIce() {
     this.#connection?.restartIce().catch(reportError);
     this.#data.renew();

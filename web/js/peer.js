@@ -248,6 +248,11 @@ export class Peers extends Emitter {
     this.#parties.get(participant)?.send(content);
   }
 
+  /** @returns {Promise<import("./path.js").Reports[]>} of every connection with media */
+  reports() {
+    return Promise.all([...this.#parties.values()].map((party) => party.reports()));
+  }
+
   /** Media of this one goes another way by now. @param {string} participant */
   rest(participant) {
     this.#states.delete(participant);

@@ -8,9 +8,10 @@ import { languageSwitch, t } from "./language.js";
 
 /**
  * @param {import("./devices.js").DeviceSet} devices
+ * @param {HTMLElement} more below devices and language
  * @returns {import("./dom.js").Part<VisitData> & {show: () => void}}
  */
-export function createSettings(devices) {
+export function createSettings(devices, more) {
   /** @type {View<VisitData>} */
   const view = new View();
   const slot = view.h("div", {});
@@ -45,6 +46,7 @@ export function createSettings(devices) {
       view.h("span", { class: "label", "aria-hidden": "true" }, () => t("shell.language")),
       view.use(languageSwitch()),
     ),
+    more,
     view.h(
       "div",
       { class: "row end" },

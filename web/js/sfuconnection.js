@@ -217,6 +217,11 @@ export class SfuConnection extends Emitter {
     return found;
   }
 
+  /** @returns {Promise<import("./path.js").Reports>} */
+  reports() {
+    return reportsOf(this.#pc);
+  }
+
   /** @param {Source} source @param {MediaStreamTrack | null} track */
   #send(source, track) {
     const kind = KIND[source];

@@ -60,6 +60,11 @@ const PATH = Object.freeze({
   sfu: ["path.sfu", "path.sfu_why"],
 });
 
+/** Words that come with whatever finds it out. @type {Readonly<Record<Remote["sound"], Key>>} */
+const NO_PICTURE = Object.freeze({
+  "": "tile.camera_off", thin: "line.tile_thin", chosen: "line.tile_chosen", own: "line.tile_own",
+});
+
 /** Whether the code of this one is still to be compared. @param {Remote} remote */
 function asks({ security, compared, refused }) {
   return security?.verified === "code" && !compared && refused === null;
@@ -83,7 +88,8 @@ export function createTile(id, { streams, retry, compared, differ, pin }) {
     (name) => video.setAttribute("aria-label", name),
   );
   const health = (/** @type {Remote} */ remote) => HEALTH[healthOf(remote)];
-  const blank = (/** @type {Remote} */ remote) => !remote.video || healthOf(remote) !== "fine";
+  const blank = (/** @type {Remote} */ remote) =>
+    !remote.video || remote.sound === "own" || healthOf(remote) !== "fine";
 
   const element = view.h(
     "article",
@@ -105,7 +111,7 @@ export function createTile(id, { streams, retry, compared, differ, pin }) {
       ),
       view.h("span", {}, ([remote]) => {
         const key = health(remote);
-        return key === null ? t("tile.camera_off") : t(key);
+        return t(key ?? NO_PICTURE[remote.sound]);
       }),
     ),
     view.h(
@@ -143,6 +149,13 @@ export function createTile(id, { streams, retry, compared, differ, pin }) {
       "div",
       { class: "tile-foot" },
       view.h("span", { class: "tile-name" }, ([remote, state]) => nameOf(remote, state)),
+      view.h(
+        "span",
+        { class: "mark hand", "data-testid": "remote-hand", hidden: ([remote]) => remote.hand === 0 },
+        icon("hand"),
+        view.h("span", { class: "mark-word" }, ([remote]) => (remote.hand > 0 ? t("hand.raised") : "")),
+        ([remote]) => (remote.hand > 0 ? String(remote.hand) : ""),
+      ),
       view.h(
         "span",
         { class: "mark", "data-testid": "remote-muted", hidden: ([remote]) => remote.audio },

@@ -10,7 +10,6 @@ import { ChatGate } from "./chatgate.js";
 import { DeviceSet } from "./devices.js";
 import { canSealFrames, GroupGate } from "./groupgate.js";
 import { IceServers } from "./iceservers.js";
-import { OwnScreen } from "./ownscreen.js";
 import { createPeers } from "./peer.js";
 import { keepVisit, randomName, recallVisit } from "./tabmemory.js";
 import { keepTold, recallTold } from "./told.js";
@@ -61,6 +60,17 @@ export class Visit {
     secret: this.memory.secret,
     memory: { files: this.memory.files, live: this.memory.live },
     remember: (memory) => this.remember(memory),
+    call: {
+      devices: this.devices,
+      dispatch: this.options.dispatch,
+      streams: this.streams,
+      refine: (refine) => this.group.refine(refine),
+      reports: async () => {
+        const forwarded = await this.group.reports();
+        return { forwarded: forwarded !== null, all: forwarded ? [forwarded] : await this.#peers?.reports() ?? [] };
+      },
+      sendPicture: (sent) => this.#sendPicture(sent),
+    },
   }));
   /** @type {Channel | null} */
   #channel = null;
@@ -74,6 +84,8 @@ export class Visit {
   #receipt = "";
   /** Our screen, where it takes the place of the camera's picture. @type {MediaStreamTrack | null} */
   #shown = null;
+  /** Whether the camera's picture goes to the others; a line too thin for it may be the reason. */
+  #pictureSent = true;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #checkTimer;
   /** @type {number} */
@@ -94,7 +106,6 @@ export class Visit {
     this.group = new GroupGate({
       dispatch: options.dispatch,
       link: options.link,
-      screen: new OwnScreen((sharing) => options.dispatch({ type: "sharing", sharing })),
       pairWay: { sound: false, send: (stream) => this.#showInPlaceOfCamera(stream) },
       show: (name, stream) => {
         if (stream) this.streams.set(name, stream);
@@ -108,8 +119,7 @@ export class Visit {
       this.#tellMedia();
     });
     this.devices.on("track", (kind, track) => {
-      if (kind === "audio" || !this.#shown) void this.#peers?.replaceTrack(kind, track);
-      this.group.replaceTrack(kind, track);
+      if (kind === "audio" || this.#pictureSent) this.#replaceTrack(kind, track);
     });
     this.remember({});
     const told = recallTold(options.link.room);
@@ -387,6 +397,7 @@ export class Visit {
 
   #release() {
     this.chat.end();
+    this.#pictureSent = true;
     this.group.close();
     this.#peers?.close();
     this.#peers = null;
@@ -405,14 +416,32 @@ export class Visit {
    */
   #showInPlaceOfCamera(screen) {
     this.#shown = screen?.getVideoTracks()[0] ?? null;
-    const camera = this.devices.stream.getVideoTracks()[0] ?? null;
-    void this.#peers?.replaceTrack("video", this.#shown ?? camera);
+    void this.#peers?.replaceTrack("video", this.#shown ?? this.#camera);
+    this.#tellMedia();
+  }
+
+  /** What of the camera is to be sent. */
+  get #camera() {
+    return this.#pictureSent ? this.devices.stream.getVideoTracks()[0] ?? null : null;
+  }
+
+  /** @param {"audio" | "video"} kind @param {MediaStreamTrack | null} track */
+  #replaceTrack(kind, track) {
+    if (kind === "audio" || !this.#shown) void this.#peers?.replaceTrack(kind, track);
+    this.group.replaceTrack(kind, track);
+  }
+
+  /** @param {boolean} sent whether the camera's picture goes out; the camera itself stays as it is */
+  #sendPicture(sent) {
+    if (this.#pictureSent === sent) return;
+    this.#pictureSent = sent;
+    this.#replaceTrack("video", this.#camera);
     this.#tellMedia();
   }
 
   #tellMedia() {
     const { microphone, camera } = this.devices.state;
-    this.#peers?.setMedia({ audio: microphone === "on", video: camera === "on" || this.#shown !== null });
+    this.#peers?.setMedia({ audio: microphone === "on", video: (camera === "on" && this.#pictureSent) || this.#shown !== null });
   }
 
   async #makeCertificate() {

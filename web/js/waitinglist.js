@@ -1,6 +1,7 @@
 // @ts-check
 /** The host's side panel: who waits, who is in the call, the lock. */
 import { on, View } from "./dom.js";
+import { createHandList } from "./handlist.js";
 import { waitingOf } from "./hoststate.js";
 import { clock, span, timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
@@ -12,7 +13,7 @@ import { nameOf } from "./tileview.js";
  * @typedef {import("./hoststate.js").HostState} HostState
  * @typedef {import("./protocol.js").ParticipantView} ParticipantView
  * @typedef {import("./callstate.js").Remote} Remote
- * @typedef {"admit" | "decline" | "back_to_waiting" | "remove" | "ask_mute"} Verb
+ * @typedef {"admit" | "decline" | "back_to_waiting" | "remove" | "ask_mute" | "lower_hand"} Verb
  *
  * @typedef {object} PanelOptions
  * @property {(verb: Verb, participant: string) => void} act
@@ -72,6 +73,7 @@ export function createPanel({ act, lock, invite, tools }) {
         { class: "hint", "data-testid": "nobody-waiting", hidden: (s) => waitingOf(s).length > 0 },
         (s) => nobodyWords(s),
       ),
+      view.use(createHandList((participant) => act("lower_hand", participant))),
       view.h("h2", { id: "inside-title", hidden: (s) => s.call.length === 0 }, () =>
         t("desk.inside"),
       ),

@@ -1,0 +1,121 @@
+// @ts-check
+/**
+ * Looks at the line of the call once a second, and leaves pictures away where it is too thin for them: one's
+ * own by not sending it, in a group others' by not asking for them. Without a forwarder what the other
+ * sends is up to its page, whose browser knows the whole way.
+ */
+import { Line } from "./line.js";
+import { LineReports } from "./linereports.js";
+
+/**
+ * @typedef {import("./line.js").LineState} LineState
+ * @typedef {import("./datacodec.js").PictureMessage} PictureMessage
+ * @typedef {import("./visitstate.js").VisitData} VisitData
+ *
+ * @typedef {object} LineOptions
+ * @property {() => Promise<{forwarded: boolean, all: readonly import("./path.js").Reports[]}>} reports
+ * @property {(sent: boolean) => void} sendPicture
+ * @property {() => void} changed something is to be said, asked for or shown anew
+ */
+
+/** Between two looks, ms. */
+const LOOK = 1_000;
+
+export class LineWatch {
+  #options;
+  #reports = new LineReports();
+  #out = new Line(performance.now());
+  #in = new Line(performance.now());
+  /** Those of the others who want no picture. @type {Set<string>} */
+  #unwanted = new Set();
+  #forwarded = false;
+  #others = 0;
+  #camera = false;
+  #timer;
+
+  /** @param {LineOptions} options */
+  constructor(options) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#look(), LOOK);
+  }
+
+  /** Why the own picture is not sent, as the others are told. @returns {PictureMessage} */
+  get message() {
+    const { state } = this.#out;
+    const sent = state === "chosen" ? "chosen" : state === "thin" ? "thin" : "yes";
+    return { type: "picture", sent, wanted: this.#in.state !== "chosen" };
+  }
+
+  /** What a person is told of the own line. @returns {{out: LineState, in: LineState}} */
+  get state() {
+    return { out: this.#out.state, in: this.#in.state };
+  }
+
+  /** Others' pictures may come. */
+  get receives() {
+    return this.#in.open;
+  }
+
+  /** @param {VisitData} state */
+  update({ call, devices }) {
+    this.#camera = devices.camera === "on";
+    this.#others = call.filter(({ video, sound }) => video && sound === "").length;
+    for (const id of this.#unwanted) {
+      if (!call.some((remote) => remote.id === id)) this.#unwanted.delete(id);
+    }
+    this.#apply();
+  }
+
+  /** @param {string} person @param {boolean} wanted whether this one wants a picture of us */
+  wanted(person, wanted) {
+    if (wanted) this.#unwanted.delete(person);
+    else this.#unwanted.add(person);
+    this.#apply();
+  }
+
+  /** Sound only, until the person wants otherwise. */
+  choose() {
+    const now = performance.now();
+    this.#out.choose(now);
+    this.#in.choose(now);
+    this.#changed();
+  }
+
+  /** The person wants pictures again. */
+  again() {
+    const now = performance.now();
+    this.#out.again(now);
+    this.#in.again(now);
+    this.#changed();
+  }
+
+  close() {
+    clearInterval(this.#timer);
+  }
+
+  async #look() {
+    const { forwarded, all } = await this.#options.reports();
+    const now = performance.now();
+    const moved = forwarded !== this.#forwarded;
+    this.#forwarded = forwarded;
+    const seen = this.#reports.look(all, forwarded && this.#in.open ? this.#others : 0);
+    if (moved) this.#apply();
+    if (!seen.connected) return;
+    if (seen.fresh || moved || (this.#out.open && !this.#camera)) this.#out.settle(now);
+    if (seen.fresh || moved) this.#in.settle(now);
+    // Losses on the way to the other say nothing of a picture that is not sent anyway.
+    const judged = this.#camera || !this.#out.open;
+    const out = judged && this.#out.take(seen.out, now);
+    const into = forwarded && (this.#others > 0 || !this.#in.open) && this.#in.take(seen.in, now);
+    if (out || into) this.#changed();
+  }
+
+  #changed() {
+    this.#apply();
+    this.#options.changed();
+  }
+
+  #apply() {
+    this.#options.sendPicture(this.#out.open && (this.#forwarded || this.#unwanted.size === 0));
+  }
+}
