@@ -85,10 +85,6 @@ class Connection:
         return min(due, default=None)
 
     @property
-    def is_connected(self) -> bool:
-        return self._srtp is not None
-
-    @property
     def is_over(self) -> bool:
         return self._end
 

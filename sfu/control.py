@@ -10,11 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct
 
-MAX_DESCRIPTION: Final = 60_000
-"""Characters of an offer; what is longer is refused before it is read."""
 MAX_TRACKS: Final = 128
 MAX_TILES: Final = 128
 
@@ -202,23 +199,3 @@ class Restarted(Struct, frozen=True, tag_field="type", tag="restarted"):
 
 
 Event = Sources | Speakers | Gone | NodeLoad | Restarted
-
-encode = msgspec.json.Encoder().encode
-_REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
-_RESULTS: Final[msgspec.json.Decoder[Result]] = msgspec.json.Decoder(Result)
-_EVENTS: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
-
-
-def request_from(data: bytes | str) -> Request:
-    """A request from its JSON; raises msgspec.ValidationError or msgspec.DecodeError."""
-    return _REQUESTS.decode(data)
-
-
-def result_from(data: bytes | str) -> Result:
-    """A result from its JSON; raises as `request_from`."""
-    return _RESULTS.decode(data)
-
-
-def event_from(data: bytes | str) -> Event:
-    """An event from its JSON; raises as `request_from`."""
-    return _EVENTS.decode(data)

@@ -121,12 +121,6 @@ class Stream:
         """Whether packets come."""
         return now - self.last_at < _ALIVE
 
-    @property
-    def needs_key_frame(self) -> bool:
-        """Whether one can begin only where a key frame does. Of codecs whose payload we do not
-        read, any packet will do, and a key frame is asked for."""
-        return self._vp8 is not None
-
     # Packets
 
     def receive(self, packet: MediaPacket, now: float, *, repaired: bool = False) -> None:

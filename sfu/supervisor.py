@@ -35,6 +35,10 @@ _ANSWER_SECONDS: Final = 2.0
 _BACKOFF: Final = (0.1, 5.0)
 _SPARE_AFTER: Final = 5.0  # seconds: who has just begun needs the processor more than a spare
 _MAX_PENDING: Final = 512  # requests under way; one more is refused `sfu_unavailable`
+_MAX_UNSENT: Final = 4 * 1024 * 1024  # bytes that the process has not read yet; beyond it the same
+# Seconds without a report, of which there is one a second, after which a process is taken to hang;
+# and some more, for it may be this one that did not run.
+_SILENCE: Final = (10.0, 3.0)
 
 
 class SfuProcess:
@@ -145,7 +149,7 @@ class SfuProcess:
         again does no harm then."""
         if isinstance(request, Drain):
             self._draining = True
-        if not self._up.is_set() or len(self._pending) >= _MAX_PENDING:
+        if not self._up.is_set() or len(self._pending) >= _MAX_PENDING or self._is_choked():
             return _unavailable()
         self._number += 1
         number = self._number
@@ -203,8 +207,17 @@ class SfuProcess:
         udp, tcp = _numbers(self._sockets)
         self._send(line_of(Begin(self._config, self._sockets.port, udp, tcp)))
         assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
+        while line := await self._next_line(self._process.stdout):
             self._hear(line)
+
+    async def _next_line(self, said: asyncio.StreamReader) -> bytes:
+        """What the process says next, b"" when it has ended; one that hangs is killed."""
+        for seconds in _SILENCE if self._up.is_set() else (_START_SECONDS,):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    return await said.readline()
+        _kill(self._process)
+        return b""
 
     async def _start_child(self) -> asyncio.subprocess.Process:
         """A process that has not been told yet what it is for."""
@@ -259,6 +272,10 @@ class SfuProcess:
             self._up.clear()
             self._on_event(Restarted())
 
+    def _is_choked(self) -> bool:
+        pipe = None if self._process is None else self._process.stdin
+        return pipe is not None and pipe.transport.get_write_buffer_size() > _MAX_UNSENT
+
     def _send(self, line: bytes) -> None:
         process = self._process
         if process is not None and process.stdin is not None and not process.stdin.is_closing():
@@ -275,9 +292,14 @@ class SfuProcess:
             async with asyncio.timeout(_STOP_SECONDS):
                 await process.wait()
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process | None) -> None:
+    if process is not None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 def _unavailable() -> Refused:

@@ -5,18 +5,13 @@ right, addresses of trusted proxies are passed over, and the first other one cou
 """
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 MAX_HOPS = 32
 """Entries of X-Forwarded-For that are looked at; of a longer list only the last ones are."""
-
-
-def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Parse trusted proxies ("10.0.0.0/8", "::1"); raises ValueError for anything else."""
-    return tuple(ip_network(text, strict=False) for text in texts)
 
 
 def _parse(text: str) -> Address | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.address import client_address, parse_networks
+from signaling.address import client_address
 
-TRUSTED = parse_networks(["10.0.0.0/8", "::1"])
+TRUSTED = (ip_network("10.0.0.0/8"), ip_network("::1"))
 
 
 @pytest.mark.parametrize(

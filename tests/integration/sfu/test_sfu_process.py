@@ -54,6 +54,28 @@ async def test_it_is_killed_and_the_next_one_serves_on_the_same_port(
     assert process.stats().restarts == 1
 
 
+async def test_one_that_hangs_is_replaced_and_piles_nothing_up(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sfu.supervisor._ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("sfu.supervisor._MAX_UNSENT", 1_000_000)
+    monkeypatch.setattr("sfu.supervisor._SILENCE", (3.0, 1.0))
+    async with SfuProcess(LOOPBACK, told.add) as process:
+        first = process.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        for number in range(10):
+            offers = (Offer("room", f"p{number}-{n}", 1, "x" * 60_000, []) for n in range(10))
+            await asyncio.gather(*(process.handle(offer) for offer in offers))
+        assert process._process is not None
+        assert process._process.stdin is not None
+        assert process._process.stdin.transport.get_write_buffer_size() < 2_000_000
+        await told.of(Restarted)
+        await serving(process)
+        assert process.pid != first
+        assert not psutil.pid_exists(first)
+
+
 async def spare(process: SfuProcess, *but: int) -> int:
     """The number of the process that stands by, another than those."""
     async with asyncio.timeout(20):

@@ -7,13 +7,13 @@ import base64
 import json
 import time
 from importlib import resources
+from ipaddress import ip_network
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from signaling.address import parse_networks
 from signaling.limits import FIRST_DELAY, FREE_FAILURES
 from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import PUBLIC_URL, Consultation, Deployment, Node
@@ -327,7 +327,7 @@ async def test_no_token_at_all(node: Node) -> None:
 async def test_bad_tokens_are_answered_slower_and_slower_for_that_address_only(
     start: StartNode, consultation: Consultation, page: NewPage
 ) -> None:
-    node = await start("a", trusted_proxies=parse_networks(["127.0.0.0/8"]))
+    node = await start("a", trusted_proxies=(ip_network("127.0.0.0/8"),))
 
     async def bad(address: str) -> float:
         begun = time.monotonic()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError
 
-from signaling.address import parse_networks
 from signaling.guesses import FREE
 from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.conftest import NewPage, StartNode
@@ -135,7 +135,7 @@ async def test_a_locked_room_stays_locked(node: Node, page: NewPage) -> None:
 async def test_ten_thousand_guesses_find_nothing_and_slow_nobody(
     start: StartNode, deployment: Deployment, page: NewPage
 ) -> None:
-    node = await start(trusted_proxies=parse_networks(["127.0.0.1"]))
+    node = await start(trusted_proxies=(ip_network("127.0.0.1"),))
     host, client = page(HOST), page(CLIENT, name="Ada")
     await host.open(node)
     await client.open(node)
