@@ -1,6 +1,5 @@
 """What the cookie of a signed-in provider says, how long, and what is no such cookie."""
 
-import itertools
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,7 @@ from waiting_room.sign_ins import (
     seal,
     unseal,
 )
-from waiting_room.tokens import mint
+from waiting_room.tokens import Claims, mint
 from waiting_room.used_links import USED_MAX, UsedLinks
 
 NOW = 1_790_000_000
@@ -118,27 +117,30 @@ def test_a_link_is_used_once_by_all_nodes_and_after_restarts(tmp_path: Path) -> 
     assert again.is_used(claims)
     assert not again.use(claims, NOW + 30 * 86_400)
     assert again.use(other, NOW)
-    for file in (tmp_path / "used-links").iterdir():
+    for file in (tmp_path / "used-links").glob("*/*"):
         assert file.stat().st_size == 0
         assert claims.jti not in file.name.split("-", 1)[1].split("-")
     # Long expired: forgotten, and only then.
     late = provider_claims("provider-id1", 0, audience=AUDIENCE, jti="l", now=NOW + 33 * 86_400)
     assert again.use(late, NOW + 33 * 86_400)
-    assert len(list((tmp_path / "used-links").iterdir())) == 1
+    assert len(list((tmp_path / "used-links").glob("*/*"))) == 1
 
 
-def test_the_directory_of_used_links_is_bounded(tmp_path: Path) -> None:
+def test_used_links_are_bounded_for_each_provider_and_epoch(tmp_path: Path) -> None:
     links = UsedLinks(tmp_path)
-    claims = provider_claims("provider-id1", 0, audience=AUDIENCE, jti="j", now=NOW)
-    assert links.use(claims, NOW)
-    day = claims.exp // 86_400
-    for number in itertools.islice(itertools.count(), USED_MAX - 1):
-        (tmp_path / "used-links" / f"{day}-{number}").touch()
-    more = provider_claims("provider-id1", 0, audience=AUDIENCE, jti="k", now=NOW)
+
+    def claims(jti: str, provider: str = "provider-id1", epoch: int = 0) -> Claims:
+        return provider_claims(provider, epoch, audience=AUDIENCE, jti=jti, now=NOW)
+
+    for number in range(USED_MAX):
+        assert links.use(claims(str(number)), NOW)
     with pytest.raises(Refused) as caught:
-        links.use(more, NOW)
+        links.use(claims("one more"), NOW)
     assert caught.value.code == "slow_down"
-    assert links.use(more, NOW + 40 * 86_400)
+    assert links.use(claims("theirs", provider="provider-id2"), NOW), "nobody else is locked out"
+    assert links.use(claims("later", epoch=1), NOW), "the operator can help"
+    assert links.use(claims("one more"), NOW + 40 * 86_400)
+    assert len(list((tmp_path / "used-links").glob("*/*"))) == 1
 
 
 def test_a_state_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
