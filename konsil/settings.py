@@ -241,6 +241,11 @@ class Settings:
     hide_place: bool = _setting(
         kinds.SWITCH, "do not tell those who wait their place in line", False
     )
+    client_quality: bool = _setting(
+        kinds.SWITCH,
+        "have pages say at the end of a call, in coarse steps and of nobody, how it was",
+        False,
+    )
     drain_seconds: int = _setting(
         kinds.whole(0, 600), "seconds a stopping server gives its sockets to move away", 10
     )

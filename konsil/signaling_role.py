@@ -106,6 +106,7 @@ def _server(
                 media_topology=topology(settings),
                 forwarders=forwarders,
                 tells_place=not settings.hide_place,
+                client_quality=settings.client_quality,
                 trusted_proxies=settings.trusted_proxies,
                 # The rest is for Redis, the relay, and whoever has to be told that it is full.
                 max_connections=min(MAX_CONNECTIONS, house.files * 3 // 4),

@@ -79,6 +79,7 @@ class Api:
                 "opens_at": claims.opens_at * 1000,
                 "closes_at": claims.closes_at * 1000,
                 "server_time": self._now_ms(),
+                "call_quality": self._deps.client_quality,
             }
         )
 

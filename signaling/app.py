@@ -25,6 +25,7 @@ from signaling.hub import Hub
 from signaling.pages import Pages
 from signaling.passkey_api import PasskeyApi
 from signaling.problem import problem, problem_of
+from signaling.quality_api import QualityApi
 from signaling.receipt_api import ReceiptApi
 from signaling.seats import Seats
 from signaling.sign_in import SignInApi
@@ -114,6 +115,7 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
     credentials = Credentials(deps, hub.arrivals)
     app.router.add_routes(Api(deps, credentials, hub.rooms).routes())
     app.router.add_routes(CheckApi(deps, credentials).routes())
+    app.router.add_routes(QualityApi(deps, credentials).routes())
     desk = Desk(deps, credentials)
     app.router.add_routes(SignInApi(deps, credentials, desk).routes())
     if deps.passkeys is not None:

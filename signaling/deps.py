@@ -77,6 +77,8 @@ class Deps:
     media_topology: Literal["auto", "p2p", "sfu"] = "auto"
     tells_place: bool = True
     """Whether those who wait are told their place in line."""
+    client_quality: bool = False
+    """Whether pages say at the end of a call, in coarse steps, how it was."""
     trusted_proxies: tuple[Network, ...] = ()
     passkeys: PasskeyFiles | None = None
     """None: nobody signs in with a passkey here."""

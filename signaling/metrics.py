@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from signaling.codes import CODES
+from signaling.quality import QualityCounts
 
 OK: Final = "ok"
 OTHER: Final = "other"
@@ -52,6 +53,7 @@ class Metrics(Collector):
         self.malformed_requests = 0
         self.slow_readers = 0
         self.braked = 0
+        self.quality = QualityCounts()
         self.media_moves = 0
         self._joins: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
@@ -117,6 +119,7 @@ class Metrics(Collector):
             "Changes of the way of a room's media: to a forwarder, to another one, back.",
             value=self.media_moves,
         )
+        yield from self.quality.collect()
         if self._gauges is None:
             return
         now = self._gauges()

@@ -18,6 +18,7 @@ from sfu.metrics import NodeCollector
 from sfu.metrics import Stats as SfuStats
 from signaling.codes import CODES
 from signaling.metrics import PATHS, RESUME_OUTCOMES, Gauges, Metrics
+from signaling.quality import CALL_PATHS, CallQuality
 from turn.metrics import RelayCollector, request_key
 from turn.metrics import Stats as TurnStats
 
@@ -31,7 +32,11 @@ LABELS = {
     "code", "direction", "kind", "method", "outcome", "part", "path", "reason", "transport",
     "version", "what",
 }  # fmt: skip
-WORDS = {"code": {"ok", "other", *CODES}, "path": set(PATHS), "part": {"relay", "forwarder"}}
+WORDS = {
+    "code": {"ok", "other", *CODES},
+    "path": {*PATHS, *CALL_PATHS},
+    "part": {"relay", "forwarder"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ def _registry() -> CollectorRegistry:
     metrics = Metrics(registry)
     metrics.joined()
     metrics.refused("internal")
+    metrics.quality.count(CallQuality("direct", loss=0, first_frame=0, frozen=0))
     metrics.watch(lambda: Gauges(connections=1, rooms=1, waiting=1, mailbox_entries=1))
     one = {"one": 1}
     relay = TurnStats(

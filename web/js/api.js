@@ -9,6 +9,7 @@
  * @property {number} opens_at ms since 1970
  * @property {number} closes_at ms since 1970
  * @property {number} server_time ms since 1970
+ * @property {boolean} call_quality whether the server wants to know how the call was
  *
  * @typedef {{room: string, host_token: string, client_token: string, client_tokens: string[],
  *   starts_at: number, opens_at: number, closes_at: number}} Consultation times in ms since 1970

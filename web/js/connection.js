@@ -6,7 +6,7 @@
 import { DataChannels } from "./datachannels.js";
 import { Emitter } from "./emitter.js";
 import { Negotiation } from "./negotiation.js";
-import { isStuck, reportsOf, watchPath } from "./path.js";
+import { carrying, isStuck, reportsOf, watchPath } from "./path.js";
 import { FULL_SIZE_AFTER, scaleDown, smallStart } from "./smallstart.js";
 
 /**
@@ -93,6 +93,7 @@ export class Connection extends Emitter {
     };
     const pc = new RTCPeerConnection(this.#configuration);
     this.#pc = pc;
+    carrying.set(pc, false);
     this.#negotiation = new Negotiation(pc, {
       polite: !initiator, adopt: () => this.#adopt(), beforeAnswer: options.iceServersKnown,
     });
@@ -191,6 +192,7 @@ export class Connection extends Emitter {
     clearTimeout(this.#fullSizeTimer);
     this.#data.close();
     this.#pc.close();
+    carrying.delete(this.#pc);
     if (this.#started) this.emit("state", "closed");
     this.clear();
   }

@@ -3,6 +3,9 @@
 
 /** @typedef {ReadonlyMap<string, any>} Reports statistics by id */
 
+/** Open connections for media, and whether a forwarder is at their other end. @type {Map<RTCPeerConnection, boolean>} */
+export const carrying = new Map();
+
 /**
  * The pair of candidates in use.
  * @param {Reports} reports

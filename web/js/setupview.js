@@ -110,6 +110,7 @@ export function createSetup({ devices, name, join }) {
       "div",
       { class: "consent" },
       view.h("p", { id: "privacy" }, () => t("setup.notice")),
+      view.h("p", { hidden: (s) => !s.measured }, () => t("setup.measured")),
       view.h(
         "label",
         { class: "check", for: "consent" },

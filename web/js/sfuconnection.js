@@ -5,7 +5,7 @@
  */
 import { Emitter } from "./emitter.js";
 import { assign, sameSections } from "./sections.js";
-import { reportsOf } from "./path.js";
+import { carrying, reportsOf } from "./path.js";
 
 /**
  * @typedef {import("./protocol.js").SourceOf} SourceOf
@@ -87,6 +87,7 @@ export class SfuConnection extends Emitter {
     this.#options = options;
     this.#keeper = options.keeper;
     this.#pc = new RTCPeerConnection({ ...options.configuration, bundlePolicy: "max-bundle" });
+    carrying.set(this.#pc, true);
     this.#pc.addEventListener("connectionstatechange", () => this.#changed());
     this.#offOpened = this.#keeper.on("opened", (slot) => {
       const of = this.#sections.find((section) => section.slot === slot)?.of;
@@ -184,6 +185,7 @@ export class SfuConnection extends Emitter {
     clearInterval(this.#lookTimer);
     this.#offOpened();
     this.#pc.close();
+    carrying.delete(this.#pc);
     this.clear();
   }
 

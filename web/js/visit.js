@@ -82,6 +82,8 @@ export class Visit {
   /** @type {Promise<void> | null} */
   #prepared = null;
   #receipt = "";
+  /** Where the server wants to know. @type {import("./callquality.js").CallQuality | null} */
+  #quality = null;
   /** Our screen, where it takes the place of the camera's picture. @type {MediaStreamTrack | null} */
   #shown = null;
   /** Whether the camera's picture goes to the others; a line too thin for it may be the reason. */
@@ -155,7 +157,8 @@ export class Visit {
       this.#retryDelay = RETRY.first;
       const skew = view.server_time - (asked + Date.now()) / 2;
       const { provider, opens_at: opensAt, closes_at: closesAt } = view;
-      dispatch({ type: "link", appointment: { provider, opensAt, closesAt }, skew });
+      dispatch({ type: "link", appointment: { provider, opensAt, closesAt }, skew, measured: view.call_quality });
+      if (view.call_quality) void this.#measure();
     } catch (error) {
       const refusal = error instanceof ApiError ? error : new ApiError("unreachable");
       if (refusal.code === "token_not_open_yet") {
@@ -169,6 +172,11 @@ export class Visit {
         dispatch({ type: "refused", code: refusal.code });
       }
     }
+  }
+
+  async #measure() {
+    const { CallQuality } = await import("./callquality.js");
+    this.#quality ??= new CallQuality(this.options.link.token);
   }
 
   /**
@@ -229,6 +237,8 @@ export class Visit {
       this.#peers?.updateRoom(room);
       this.chat.setPeople(peopleOf([], room, self).map(({ id }) => id));
       this.group.updateRoom(room);
+      const others = room.participants.filter(({ id, status }) => id !== self && INSIDE.has(status));
+      this.#quality?.people(INSIDE.has(room.you) ? others.length + 1 : 0);
     });
     channel.on("mute", () => dispatch({ type: "mute_asked" }));
     channel.on("told", ({ text, at, minutes }) => {
@@ -396,6 +406,7 @@ export class Visit {
   }
 
   #release() {
+    this.#quality?.end();
     this.chat.end();
     this.#pictureSent = true;
     this.group.close();

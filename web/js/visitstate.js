@@ -15,6 +15,7 @@
  *
  * @typedef {object} VisitData
  * @property {Appointment | null} appointment
+ * @property {boolean} measured at the end the page says how the call was
  * @property {number} opensAt ms since 1970, while it is too early; else 0
  * @property {number} skew the server's clock minus this device's, ms
  * @property {string | null} problem what keeps us out, a code
@@ -35,7 +36,7 @@
  * @property {boolean} muteAsked the host has asked us to switch the microphone off
  * @property {boolean} unsupported we cannot be let in, since this browser cannot take part in a group
  *
- * @typedef {{type: "link", appointment: Appointment, skew: number}} LinkEvent
+ * @typedef {{type: "link", appointment: Appointment, skew: number, measured: boolean}} LinkEvent
  * @typedef {{type: "early", opensAt: number, skew: number}} EarlyEvent
  * @typedef {{type: "refused", code: string}} RefusedEvent
  * @typedef {{type: "trouble", retryAt: number}} TroubleEvent
@@ -75,6 +76,7 @@ export const ANYWHERE = new Set([
 /** @type {VisitData} */
 export const NEW_VISIT = Object.freeze({
   appointment: null,
+  measured: false,
   opensAt: 0,
   skew: 0,
   problem: null,
@@ -116,7 +118,10 @@ export function nameOf(event) {
 export function absorb(state, event) {
   switch (event.type) {
     case "link":
-      return { ...state, appointment: event.appointment, skew: event.skew, opensAt: 0, ...CLEAR };
+      return {
+        ...state, appointment: event.appointment, measured: event.measured, skew: event.skew,
+        opensAt: 0, ...CLEAR,
+      };
     case "early":
       return { ...state, opensAt: event.opensAt, skew: event.skew, ...CLEAR };
     case "refused":

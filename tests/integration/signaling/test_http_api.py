@@ -52,6 +52,7 @@ async def test_what_a_link_is_good_for(
         "opens_at": consultation.invitation.opens_at * 1000,
         "closes_at": consultation.invitation.closes_at * 1000,
         "server_time": answer.json["server_time"],
+        "call_quality": False,
     }
     assert abs(answer.json["server_time"] - deployment.clock.wall() * 1000) < 5000
     assert answer.headers["cache-control"] == "no-store"
