@@ -12,13 +12,18 @@ from collections.abc import Callable
 
 from bench import first_frame, signaling
 
+_SHORT = {
+    "bench.growth": ["--quick"],
+    "bench.intruders": ["--calls", "5", "--seconds", "4", "--rounds", "1"],
+}
+
 
 def _alone(module: str) -> Callable[[list[str]], int]:
     """A part in a process of its own, as it is started by itself: what it measures shares no
     interpreter with what ran before."""
 
     def run(arguments: list[str]) -> int:
-        short = ["--quick"] if module == "bench.growth" else ["--seconds", "0.3"]
+        short = _SHORT.get(module, ["--seconds", "0.3"])
         given = short if arguments == ["--quick"] else arguments
         return subprocess.run([sys.executable, "-m", module, *given], check=False).returncode
 
@@ -32,6 +37,7 @@ PARTS: dict[str, Callable[[list[str]], int]] = {
     "turn": _alone("bench.turn"),
     "sfu": _alone("bench.sfu"),
     "growth": _alone("bench.growth"),
+    "intruders": _alone("bench.intruders"),
 }
 
 

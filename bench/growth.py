@@ -122,12 +122,13 @@ def measure(plan: Plan) -> dict[str, Any]:
             level = _arrivals(running, crowd, rooms - here, plan.rate)
             here = rooms
             time.sleep(SETTLE_S)
-            now = _read(running)
+            now, idle_ns = _read(running), _idle(running, plan.seconds)
             level |= {
                 "rooms": rooms,
                 "memory_bytes_per_room": (now.memory - empty.memory) / rooms,
                 "redis_memory_bytes_per_room": (now.redis_memory - empty.redis_memory) / rooms,
-                **_messages(running, plan, cores[1]),
+                "cpu_us_per_room_and_minute": 60 * idle_ns / rooms / 1000,
+                **_messages(running, plan, cores[1], idle_ns),
             }
             levels.append(level)
             crowd.order("mark")
@@ -168,14 +169,23 @@ def _arrivals(running: Running, crowd: LoadClient, count: int, rate: float) -> d
     }
 
 
-def _messages(running: Running, plan: Plan, core: int | None) -> dict[str, Any]:
+def _idle(running: Running, seconds: float) -> float:
+    """Nanoseconds of processor time a second, while all wait: their heartbeats."""
+    before, began = _read(running), time.monotonic()
+    time.sleep(seconds)
+    return (_read(running).cpu_ns - before.cpu_ns) / (time.monotonic() - began)
+
+
+def _messages(running: Running, plan: Plan, core: int | None, idle_ns: float) -> dict[str, Any]:
+    """What a message costs; not what those who wait cost meanwhile, which grows with them."""
     with _load_client(running, plan, core) as talkers:
         talkers.order("prepare", count=plan.pairs)
         talkers.order("pairs", count=plan.pairs)
-        before, first = _read(running), talkers.order("mark")
+        before, began, first = _read(running), time.monotonic(), talkers.order("mark")
         talkers.order("talk", rate=plan.message_rate)
         time.sleep(plan.seconds)
-        after, last = _read(running), talkers.order("mark")
+        after, ended, last = _read(running), time.monotonic(), talkers.order("mark")
+        spent_ns = after.cpu_ns - before.cpu_ns - idle_ns * (ended - began)
         count = max(1, last["received"] - first["received"])
         end = talkers.order("hush")
         if end["received"] != end["sent"]:
@@ -184,7 +194,7 @@ def _messages(running: Running, plan: Plan, core: int | None) -> dict[str, Any]:
         return {
             "messages": count,
             "message_p99_ms": end["delay_p99_ms"],
-            "cpu_us_per_message": (after.cpu_ns - before.cpu_ns) / count / 1000,
+            "cpu_us_per_message": spent_ns / count / 1000,
             "redis_operations_per_message": (after.operations - before.operations) / count,
         }
 

@@ -82,6 +82,10 @@ class Server:
         parts = [_memory(pid) for pid in descendants(self.pid)]
         return Memory(sum(part.rss for part in parts), sum(part.pss for part in parts))
 
+    def wait(self, timeout: float = 600) -> int:
+        """Its exit code, when it has ended by itself."""
+        return self._process.wait(timeout)
+
     def stop(self, timeout: float = 15) -> None:
         """Asks it to end, then ends it."""
         if self._process.poll() is None:

@@ -36,7 +36,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _clean_environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The caller's, without settings of Konsil's: a measurement is of the defaults."""
     return {name: value for name, value in os.environ.items() if not name.startswith("KONSIL_")}
 
@@ -46,7 +46,7 @@ def konsil(work: Path, core: int | None = None) -> Iterator[Running]:
     """`konsil serve` with its embedded Redis, a state directory of its own and free ports."""
     port, metrics_port, state_dir = free_port(), free_port(), work / "state"
     url = f"http://localhost:{port}"
-    environment = _clean_environment() | {
+    settings = environment() | {
         "KONSIL_HOST": "127.0.0.1",
         "KONSIL_PORT": str(port),
         "KONSIL_CONNECTIONS_PER_ADDRESS": "20000",
@@ -59,7 +59,7 @@ def konsil(work: Path, core: int | None = None) -> Iterator[Running]:
         "konsil",
         [sys.executable, "-m", "konsil", "serve"],
         cwd=ROOT,
-        environment=environment,
+        environment=settings,
         log=work / "konsil.log",
         core=core,
     )
@@ -79,7 +79,7 @@ def peer(work: Path, core: int | None = None) -> Iterator[Running]:
         "peer",
         [npm.node(), "peer_server.mjs"],
         cwd=npm.HERE,
-        environment=_clean_environment() | {"NODE_ENV": "production"},
+        environment=environment() | {"NODE_ENV": "production"},
         log=log,
         core=core,
     )

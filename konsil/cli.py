@@ -326,6 +326,7 @@ def _bots(options: argparse.Namespace, loaded: Settings) -> int:
         if not least <= getattr(options, name) <= most:
             raise SettingsError(f"--{name} must be from {least} to {most}")
     try:
+        from loadtest import saturation  # noqa: PLC0415
         from loadtest.bots import run as bots  # noqa: PLC0415
     except ImportError as error:
         raise SettingsError(
@@ -342,6 +343,8 @@ def _bots(options: argparse.Namespace, loaded: Settings) -> int:
     )
     document = asyncio.run(bots.run(plan))
     print(json.dumps(document, indent=2))
+    if words := saturation.warning(document["summary"]):
+        print(f"konsil: {words}", file=sys.stderr)
     if options.report:
         from loadtest.report.page import page  # noqa: PLC0415
 

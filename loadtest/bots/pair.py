@@ -1,7 +1,7 @@
 """One pair in a process of its own: reads an order as JSON on stdin, writes its figures to stdout.
 
 {"url", "origin", "room", "host_token", "client_token", "secret", "path", "seconds", "fps",
- "relay_url"}  ->  {"figures": [host's, client's], "series": …}  or  {"error": "…"}
+ "relay_url"}  ->  {"figures": [host's, client's], "series": …, "machine": …}  or  {"error": "…"}
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import aiohttp
 from aiortc import RTCPeerConnection
 
 from loadtest.bots.connection import Connection, Path, configuration
+from loadtest.bots.leisure import Leisure
 from loadtest.bots.media import now_ms
 from loadtest.bots.page import BotError, Page, opened
 from loadtest.viewing import Viewing, percentile
@@ -59,11 +60,16 @@ async def run(order: Order) -> dict[str, Any]:
         ):
             async with asyncio.timeout(SET_UP_S):
                 await _connected(order, one, other)
+            leisure = Leisure()
+            watching = asyncio.create_task(leisure.watch())
             traffic = await _talked(order.seconds, (one, other), began)
+            watching.cancel()
+            machine = leisure.machine().document()
             figures = [await one.figures(), await other.figures()]
             series = [_series(side, began, traffic[side]) for side in (one, other)]
         await host.command(End)
-    return {"figures": [each.document() for each in figures], "series": series}
+    told = [each.document() for each in figures]
+    return {"figures": told, "series": series, "machine": machine}
 
 
 async def _admitted(host: Page, client: Page) -> float:

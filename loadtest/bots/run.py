@@ -13,6 +13,7 @@ from typing import Any, Final
 from loadtest.appointments import Appointments
 from loadtest.bots.connection import Path
 from loadtest.bots.pair import FIRST_S, SET_UP_S, Order
+from loadtest.saturation import judged
 from loadtest.viewing import percentile
 
 STARTS_AT_ONCE: Final = 4  # processes that import their libraries, which takes a core for a second
@@ -114,4 +115,5 @@ def summary(pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "loss": lost / packets if packets else None,
         "kbit_per_s": over("kbit_per_s", 0.5),
         "audible": over("audible", 0.05),
+        **judged([pair["machine"] for pair in pairs if "machine" in pair]),
     }

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any, Final
 
 from loadtest.report.chart import Line, chart
+from loadtest.saturation import warning
 
 Document = Mapping[str, Any]
 
@@ -163,7 +164,9 @@ def _bots(document: Document) -> str:
     )
     rows = [(words, summary[key]) for key, words in _BOTS]
     words = f"{plan['pairs']} pairs of media bots, {plan['path']}, {plan['seconds']:g} s"
-    return _section(words, table(("", ""), rows), charts)
+    bottleneck = warning(summary)
+    told = f"<p><strong>{escape(bottleneck)}</strong></p>" if bottleneck else ""
+    return _section(words, told + table(("", ""), rows), charts)
 
 
 # --- the cost of growth ---
@@ -203,6 +206,10 @@ GROWTH: Final[dict[str, tuple[str, str]]] = {
     "join_p99_ms": ("time to join, 99 of 100", "ms"),
     "memory_bytes_per_room": ("memory of the server per room", "bytes"),
     "redis_memory_bytes_per_room": ("memory of Redis per room", "bytes"),
+    "cpu_us_per_room_and_minute": (
+        "processor time of the server per waiting room and minute",
+        "µs",
+    ),
     "cpu_us_per_message": ("processor time of the server per message", "µs"),
     "redis_operations_per_message": ("Redis operations per message", "round trips"),
     "message_p99_ms": ("send to receipt, 99 of 100", "ms"),

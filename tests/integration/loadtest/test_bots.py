@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from statistics import median, quantiles
 from typing import Any
 
 import pytest
@@ -23,9 +25,10 @@ ROLES = {
     "SFU_HOST": "127.0.0.1",
 }
 ADDED_MS = 80.0
-"""What the proxy adds; the bots must show it, give or take WITHIN_MS."""
+"""What the proxy adds; the bots must show it, give or take WITHIN_MS and, on a busy machine, two
+standard errors of what was measured: a fraction of a millisecond where nothing else runs."""
 WITHIN_MS = 5.0
-ATTEMPTS = 3
+SECONDS = 12
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -73,25 +76,35 @@ async def test_a_pair_sees_and_hears_each_other(server: Served, path: str, tmp_p
 
 
 async def test_a_known_delay_is_measured(server: Served) -> None:
-    """One direction passes the proxy late, the other at once: the difference is what it adds. Both
-    at the same time, so that whatever else the machine does is in both; and in the fastest
-    twentieth, which has waited for no processor. A disturbed measurement is made again."""
+    """One direction passes the proxy late and the other at once, both at the same time, so that
+    what else the machine does is in both. 80 ms are two pictures at 25 a second, so both come at
+    the same phase of whatever the bots do. No second is left out, none measured again."""
     port = re.search(r"(?:port |:)(\d+)", server.printed["relay"])
     assert port is not None, server.printed
-    measured = []
-    for _ in range(ATTEMPTS):
-        async with delaying(("127.0.0.1", int(port[1])), ADDED_MS / 1000) as proxy:
-            done = await bots(
-                *(server, "--path", "relay", "--seconds", "6", "--fps", "20"),
-                *("--relay-url", f"turn:127.0.0.1:{proxy.port}?transport=udp"),
-            )
-            really = 1000 * sorted(proxy.delays)[len(proxy.delays) // 20]
-        assert ADDED_MS <= really < ADDED_MS + 20
-        one, other = (each["delay_p05_ms"] for each in done["pairs"][0]["figures"])
-        measured.append(round(abs(one - other) - really, 1))
-        if abs(measured[-1]) <= WITHIN_MS:
-            return
-    raise AssertionError(f"not by {ADDED_MS} ms, but by these more: {measured}")
+    async with delaying(("127.0.0.1", int(port[1])), ADDED_MS / 1000) as proxy:
+        done = await bots(
+            *(server, "--path", "relay", "--seconds", str(SECONDS), "--fps", "25"),
+            *("--relay-url", f"turn:127.0.0.1:{proxy.port}?transport=udp"),
+        )
+        really = 1000 * median(proxy.delays)
+    # Timers of a busy machine are late, and the proxy knows by how much.
+    assert ADDED_MS <= really < ADDED_MS + 20
+    one, other = (
+        {row["second"]: row["delay_ms"] for row in rows if row["delay_ms"] is not None}
+        for rows in done["pairs"][0]["series"]
+    )
+    differences = [one[second] - other[second] for second in one.keys() & other.keys()]
+    assert len(differences) >= SECONDS - 2
+    shown, error = abs(median(differences)), standard_error(differences)
+    told = f"{shown:.1f} ± {error:.1f} ms in place of {really:.1f}: {differences}"
+    assert error < ADDED_MS / 4, f"too busy a machine to measure anything: {told}"
+    assert abs(shown - really) <= WITHIN_MS + 2 * error, told
+
+
+def standard_error(values: list[float]) -> float:
+    """Of their median, were they normal but for outliers: from the distance of the quartiles."""
+    low, _, high = quantiles(values, n=4)
+    return 1.253 * (high - low) / 1.349 / math.sqrt(len(values))
 
 
 async def test_bots_without_a_server_say_so(tmp_path: Path) -> None:
