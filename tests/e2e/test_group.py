@@ -35,9 +35,7 @@ SOUND_LOST = 1000  # ms, the most that a move may cost
 TOO_BUSY = 0.1  # a share of all sound; a machine that loses it anyway says nothing about moves
 # A share of all sound: as much more may be lost when another page has come.
 STUMBLES = 0.05
-BACK = (
-    10.0  # s, until everybody sees everybody after a forwarder has died; 3 where nothing else runs
-)
+BACK = 5.0  # s, until everybody sees everybody after a forwarder has died
 
 
 def settings() -> dict[str, str]:
@@ -359,7 +357,9 @@ async def test_a_killed_forwarder_is_replaced_without_a_click(
         )
 
     await until(back, "everybody sees everybody again", seconds=PATIENCE)
-    assert time.monotonic() - killed < BACK
+    # Longer where more wants to run than there are processors: three software encoders begin anew.
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1) / 2
+    assert time.monotonic() - killed < BACK * max(1.0, busy)
     await all_decode_all(everybody)
     await goes_by(everybody, "sfu")
 

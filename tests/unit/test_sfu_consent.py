@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections import Counter
 
 import pytest
 from aioice import stun
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sfu.control import Gone
 from sfu.path import Remote
@@ -231,3 +235,81 @@ def test_during_a_restart_each_path_is_asked_by_the_credentials_it_came_with(cal
     assert ufrag != call.bob.ufrag
     assert call.stage.consent(call.bob, NEW_HOME, [question]) == 1
     assert call.media_at(NEW_HOME) == 5
+
+
+PLACES: tuple[Remote, ...] = (BOB, NEW_HOME, VICTIM, ("203.0.113.201", 2001))
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["check", "nominate", "media", "answer", "hello", "restart", *4 * ["time"]]
+        ),
+        st.sampled_from(PLACES),
+        st.floats(0.05, 14),
+    ),
+    max_size=40,
+)
+
+
+@given(steps)
+@settings(max_examples=60)
+def test_whatever_a_page_does_media_goes_only_to_where_it_was_answered_from(
+    taken: list[tuple[str, Remote, float]],
+) -> None:
+    call = Call()
+    stage = call.stage
+    consented = {BOB: stage.now}
+    came: Counter[Remote] = Counter()
+    went: Counter[Remote] = Counter()
+    asked: dict[Remote, list[bytes]] = {place: [] for place in PLACES}
+
+    def look() -> None:
+        for place in PLACES:
+            for datagram in stage.wire.take(place):
+                answered = stage.now - consented.get(place, -math.inf) <= CONSENT_SECONDS + 1
+                if datagram[0] & 0xC0 == 0x80:
+                    assert answered, "media to an address that has not answered"
+                if datagram[:2] == b"\x00\x01":
+                    asked[place].append(datagram)
+                if place not in consented:
+                    went[place] += len(datagram)
+                    assert went[place] <= 3 * came[place], "more than what came pays for"
+
+    def send(datagram: bytes, place: Remote) -> None:
+        came[place] += len(datagram)
+        sent = stage.receive(datagram, place)
+        stage.wire.sent[place] += sent
+        look()
+
+    for what, place, seconds in taken:
+        match what:
+            case "check" | "nominate":
+                send(call.bob.check(nominate=what == "nominate"), place)
+            case "media":
+                send(call.bob.rtcp(1), place)
+            case "hello":
+                send(Page("bob").shake()[0], place)
+            case "answer" if asked[place]:
+                newest = asked[place][-1]
+                if stun.parse_message(newest).attributes["USERNAME"].startswith(call.bob.ufrag):
+                    known = dict(stage.dropped)
+                    send(call.bob.answer_check(newest), place)
+                    if stage.dropped == known:
+                        consented[place] = stage.now
+            case "time":
+                # It is heard all the time, by whichever address.
+                send(call.bob.check(nominate=False), place)
+                stage.consent(call.alice, ALICE, stage.receive(call.alice.check(), ALICE))
+                for _ in range(10):
+                    stage.now += seconds / 10
+                    stage.forwarder.handle_timer(stage.now)
+                    stage.forwarder.sweep(stage.now)
+                    stage.consent(call.alice, ALICE, stage.wire.take(ALICE))
+                    look()
+            case "restart":
+                call.bob.restart_ice()
+                offered = stage.ask(call.bob)
+                call.bob.take(getattr(offered, "sdp", call.bob.answer))
+        look()
+        for _ in range(2):
+            stage.receive(call.alice.rtp(1111, 111, mid="0"), ALICE)
+        look()

@@ -264,6 +264,10 @@ export class Group extends Emitter {
       this.#tellStates();
       this.#wish();
     });
+    connection.on("quiet", () => {
+      // A former forwarder that has died is not worth waiting for the next one to be heard steadily.
+      if (way !== this.#present?.way) this.#drop(way);
+    });
     connection.on("silent", (times) => this.#hearsNothing(way, generation, times));
     connection.on("dead", () => this.#hearsNothing(way, generation, HOPELESS));
     this.#step((now) => this.#moves.go(way, now));

@@ -29,6 +29,7 @@ import { carrying, reportsOf } from "./path.js";
  * @property {[of: SourceOf]} opened the first frame of this source that could be opened
  * @property {[]} sections what is received in which section has changed
  * @property {[times: number]} silent we send, and nothing at all comes back; 2 s for each time
+ * @property {[]} quiet the same, after a second and then every half: enough to prefer another connection
  * @property {[]} dead nothing can be done with it any more
  */
 
@@ -51,6 +52,7 @@ const CODECS = Object.freeze({ audio: ["audio/opus"], video: ["video/vp8", "vide
 /** Between looks at the traffic, and so many of them without anything coming are silence. */
 const LOOK = 500;
 const SILENT_LOOKS = 4;
+const QUIET_LOOKS = 2;
 /** Between two offers, so that what changes together is offered together, ms. */
 const GATHER = 40;
 /** When the forwarder does not say when to come again, ms. */
@@ -319,6 +321,7 @@ export class SfuConnection extends Emitter {
     const quiet = sent > this.#traffic.sent && received === this.#traffic.received;
     const silent = quiet ? this.#traffic.silent + 1 : 0;
     this.#traffic = { sent, received, silent };
+    if (silent >= QUIET_LOOKS) this.emit("quiet");
     if (silent > 0 && silent % SILENT_LOOKS === 0) this.emit("silent", silent / SILENT_LOOKS);
   }
 }
