@@ -83,10 +83,9 @@ def allowed(seconds: float) -> float:
 
 
 def forwarder_of(server: Served) -> psutil.Process:
-    """The forwarder's process."""
+    """The process that forwards; the spare that may stand by is always younger."""
     found = [one for one in psutil.Process(server.pid).children() if "sfu.worker" in one.cmdline()]
-    assert len(found) == 1
-    return found[0]
+    return min(found, key=psutil.Process.create_time)
 
 
 async def test_three_hear_and_see_one_another(tmp_path: Path) -> None:
