@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.axe import is_accessible
@@ -74,6 +75,14 @@ async def test_two_people_with_hands_a_thin_line_and_a_muted_microphone(
     await expect(host.see("remote-hand")).to_be_hidden()
     await _announced(client, "has taken your hand down")
 
+    # The other one's picture in a window of its own, by key, and back.
+    floating = client.see("floating-button")
+    await keys.press("p")
+    await expect(floating).to_have_attribute("aria-pressed", "true")
+    assert await client.page.evaluate("document.pictureInPictureElement.videoWidth") > 0
+    await keys.press("p")
+    await expect(floating).to_have_attribute("aria-pressed", "false")
+
     # Somebody goes on talking with the microphone off.
     await keys.press("m")
     warning = await client.shows("voice-warning")
@@ -134,7 +143,16 @@ async def test_letters_can_be_switched_off_and_leaving_clears_the_page(
     assert '"media"' not in left
     assert await client.connections_open() == 0
 
+    # And on a device that others use, too, not even the link.
+    await client.see("forget-button").click()
+    await client.page.wait_for_url(f"{konsil.url}/")
+    await client.page.locator("html[data-ready]").wait_for()
+    assert await client.page.evaluate("sessionStorage.length") == 0
+    await client.page.go_back(wait_until="commit")
+    assert "/join" not in client.page.url
 
+
+@pytest.mark.soak
 async def test_hands_in_a_group_are_in_order_and_survive_a_reload_of_the_host(
     stage: Stage, konsil: KonsilServer
 ) -> None:

@@ -214,12 +214,17 @@ export class CallTools extends Emitter {
   #refine() {
     const { receives } = this.line;
     const floating = this.floating.shown;
-    this.#call.refine((tiles) => tiles.map((tile) => {
-      if (tile.source !== "camera") return tile;
-      if (!receives) return { ...tile, width: 0, height: 0 };
-      if (floating?.participant !== tile.participant || tile.width >= floating.width) return tile;
-      return { ...tile, width: floating.width, height: floating.height };
-    }));
+    this.#call.refine((tiles) => {
+      const asked = tiles.map((tile) => {
+        if (tile.source !== "camera") return tile;
+        if (!receives) return { ...tile, width: 0, height: 0 };
+        if (floating?.participant !== tile.participant || tile.width >= floating.width) return tile;
+        return { ...tile, width: floating.width, height: floating.height };
+      });
+      const seen = asked.filter(({ source, width }) => source === "camera" && width > 0);
+      this.line.ask(new Set(seen.map(({ participant }) => participant)));
+      return asked;
+    });
   }
 }
 

@@ -12,8 +12,11 @@ import { LineReports } from "./linereports.js";
  * @typedef {import("./datacodec.js").PictureMessage} PictureMessage
  * @typedef {import("./visitstate.js").VisitData} VisitData
  *
+ * @typedef {{forwarded: boolean, all: readonly import("./path.js").Reports[]}} Statistics of all connections
+ *   with media; forwarded: it goes over a forwarder
+ *
  * @typedef {object} LineOptions
- * @property {() => Promise<{forwarded: boolean, all: readonly import("./path.js").Reports[]}>} reports
+ * @property {() => Promise<Statistics>} reports
  * @property {(sent: boolean) => void} sendPicture
  * @property {() => void} changed something is to be said, asked for or shown anew
  */
@@ -29,7 +32,10 @@ export class LineWatch {
   /** Those of the others who want no picture. @type {Set<string>} */
   #unwanted = new Set();
   #forwarded = false;
-  #others = 0;
+  /** Those whose pictures could come, and those whose we have asked for. @type {Set<string>} */
+  #sending = new Set();
+  /** @type {ReadonlySet<string>} */
+  #asked = new Set();
   #camera = false;
   #timer;
 
@@ -59,7 +65,9 @@ export class LineWatch {
   /** @param {VisitData} state */
   update({ call, devices }) {
     this.#camera = devices.camera === "on";
-    this.#others = call.filter(({ video, sound }) => video && sound === "").length;
+    const sending = call.filter(({ video, sound, connection }) =>
+      video && sound === "" && connection === "connected");
+    this.#sending = new Set(sending.map(({ id }) => id));
     for (const id of this.#unwanted) {
       if (!call.some((remote) => remote.id === id)) this.#unwanted.delete(id);
     }
@@ -71,6 +79,11 @@ export class LineWatch {
     if (wanted) this.#unwanted.delete(person);
     else this.#unwanted.add(person);
     this.#apply();
+  }
+
+  /** @param {ReadonlySet<string>} asked whose pictures a forwarder is asked for: not those nobody looks at */
+  ask(asked) {
+    this.#asked = asked;
   }
 
   /** Sound only, until the person wants otherwise. */
@@ -94,19 +107,24 @@ export class LineWatch {
   }
 
   async #look() {
-    const { forwarded, all } = await this.#options.reports();
-    const now = performance.now();
+    const statistics = await this.#options.reports();
+    this.take(statistics, performance.now());
+  }
+
+  /** @param {Statistics} statistics @param {number} now ms */
+  take({ forwarded, all }, now) {
     const moved = forwarded !== this.#forwarded;
     this.#forwarded = forwarded;
-    const seen = this.#reports.look(all, forwarded && this.#in.open ? this.#others : 0);
+    const expected = forwarded && this.#in.open ? [...this.#sending].filter((id) => this.#asked.has(id)).length : 0;
+    const seen = this.#reports.look(all, expected);
     if (moved) this.#apply();
     if (!seen.connected) return;
-    if (seen.fresh || moved || (this.#out.open && !this.#camera)) this.#out.settle(now);
+    // Without a picture on it nothing is known of how wide a line is, and nothing can be left away.
+    const idle = this.#out.open && !(this.#camera && this.#sends);
+    if (seen.fresh || moved || idle) this.#out.settle(now);
     if (seen.fresh || moved) this.#in.settle(now);
-    // Losses on the way to the other say nothing of a picture that is not sent anyway.
-    const judged = this.#camera || !this.#out.open;
-    const out = judged && this.#out.take(seen.out, now);
-    const into = forwarded && (this.#others > 0 || !this.#in.open) && this.#in.take(seen.in, now);
+    const out = !idle && this.#out.take(seen.out, now);
+    const into = forwarded && (expected > 0 || !this.#in.open) && this.#in.take(seen.in, now);
     if (out || into) this.#changed();
   }
 
@@ -115,7 +133,11 @@ export class LineWatch {
     this.#options.changed();
   }
 
+  get #sends() {
+    return this.#out.open && (this.#forwarded || this.#unwanted.size === 0);
+  }
+
   #apply() {
-    this.#options.sendPicture(this.#out.open && (this.#forwarded || this.#unwanted.size === 0));
+    this.#options.sendPicture(this.#sends);
   }
 }

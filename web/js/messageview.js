@@ -4,6 +4,7 @@ import { on, View } from "./dom.js";
 import { icon } from "./icons.js";
 import { t } from "./language.js";
 import { overWords, problemWords } from "./problems.js";
+import { forgetAll } from "./tabmemory.js";
 
 /**
  * @typedef {import("./visitstate.js").VisitData} VisitData
@@ -132,6 +133,20 @@ export function createOver(page, remedies, more = []) {
       view.h("p", { class: "hint" }, () => t("over.released")),
       remedyButton(view, (s) => words(s)[2], remedies),
       ...more.map((part) => view.use(part)),
+      page === "host" ? null : view.h(
+        "button",
+        {
+          type: "button",
+          "data-testid": "forget-button",
+          title: () => t("over.forget_why"),
+          onclick: on(() => {
+            forgetAll();
+            // In the place of this entry, so that the way back does not lead to the link.
+            location.replace("/");
+          }),
+        },
+        () => t("over.forget"),
+      ),
     ),
   );
 }

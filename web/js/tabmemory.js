@@ -45,6 +45,15 @@ export function keep(key, value) {
   }
 }
 
+/** All that this tab remembers of ours: the link, the name, the choices. */
+export function forgetAll() {
+  try {
+    sessionStorage.clear();
+  } catch {
+    // Nothing was kept, then.
+  }
+}
+
 /** 128 random bits in base64url, 22 characters. */
 export function randomName() {
   return toBase64url(crypto.getRandomValues(new Uint8Array(16)));
