@@ -9,6 +9,7 @@ import { encodeChunk, encodeMessage } from "../../web/js/datacodec.js";
 import { Incoming } from "../../web/js/fileincoming.js";
 import { HIGH_WATER, WINDOW } from "../../web/js/fileoutgoing.js";
 import { Files, MOST_SHOWN } from "../../web/js/files.js";
+import { Photos } from "../../web/js/photos.js";
 import { settle, wire } from "./wires.mjs";
 
 URL.createObjectURL = (blob) => {
@@ -75,7 +76,7 @@ function page(person, other, { place = () => new Place(), canTake = async () => 
     changed: () => {},
   });
   self.partner = new ChatPartner({
-    person: other, files: self.files, prove: () => "A".repeat(22), now: () => performance.now(),
+    person: other, files: self.files, photos: new Photos({}), prove: () => "A".repeat(22), now: () => performance.now(),
     output: () => {}, greeted: () => {}, refused: (reason) => self.refused.push(reason),
   });
   self.states = () => self.files.list.map(({ state, reason }) => (reason ? `${state} ${reason}` : state));

@@ -10,7 +10,9 @@ import { cleanText } from "./chattext.js";
 import { Emitter } from "./emitter.js";
 import { FilePlaces } from "./fileplace.js";
 import { Files } from "./files.js";
+import { Photos } from "./photos.js";
 import { hmacSha256 } from "./sha256.js";
+import { takeStill } from "./still.js";
 
 /**
  * @typedef {import("./chatlog.js").ChatLog} ChatLog
@@ -20,6 +22,7 @@ import { hmacSha256 } from "./sha256.js";
  * @typedef {import("./fileincoming.js").Incoming} Incoming
  * @typedef {import("./files.js").Consent} Consent
  * @typedef {import("./files.js").Transfer} Transfer
+ * @typedef {import("./photos.js").Photo} Photo
  *
  * What of it survives a reload, in the tab's memory.
  * @typedef {{files: Consent, live: boolean}} ChatMemory live: letters are shown as they are typed
@@ -28,11 +31,14 @@ import { hmacSha256 } from "./sha256.js";
  * @property {string} secret of the participant
  * @property {ChatMemory} memory
  * @property {(memory: ChatMemory) => void} remember
+ * @property {(person: string) => MediaStream | null} streamOf what comes from this one
+ * @property {MediaStream} ownStream what goes to the others
  *
  * @typedef {object} ChatState
  * @property {ChatLog} log
  * @property {ReadonlyMap<string, string>} drafts by participant; who is not there writes nothing
  * @property {readonly Transfer[]} files
+ * @property {readonly Photo[]} photos
  * @property {Consent} consent
  * @property {boolean} live
  * @property {ReadonlySet<string>} ready those to whom there is a connection
@@ -44,6 +50,7 @@ import { hmacSha256 } from "./sha256.js";
  * @property {[person: string]} gone has left for good
  * @property {[author: string, text: string]} said somebody else has written a line, just now
  * @property {[incoming: Incoming]} offered
+ * @property {[photo: Photo]} photographed somebody asks whether a photo may be taken
  * @property {[participant: string, reason: DataRefusalReason]} refused something that does not belong there
  */
 
@@ -58,6 +65,8 @@ export class Chat extends Emitter {
   #key;
   #places = new FilePlaces(newId());
   #files;
+  /** Still photos of the others, and of us. */
+  photos;
   /** @type {Map<string, ChatPartner>} */
   #partners = new Map();
   /** @type {ChatLog} */
@@ -96,6 +105,19 @@ export class Chat extends Emitter {
       arrived: (incoming) => this.emit("offered", incoming),
       changed: () => this.#changed(),
     });
+    this.photos = new Photos({
+      newId,
+      now: () => performance.now(),
+      capture: (person) => takeStill(options.streamOf(person)),
+      discard: (url) => URL.revokeObjectURL(url),
+      asked: (photo) => this.emit("photographed", photo),
+      changed: () => this.#changed(),
+    });
+  }
+
+  /** What goes to the others. @returns {MediaStream} */
+  get ownStream() {
+    return this.#options.ownStream;
   }
 
   /** @returns {ChatState} */
@@ -105,6 +127,7 @@ export class Chat extends Emitter {
       log: this.#log,
       drafts: this.#drafts,
       files: this.#files.list,
+      photos: this.photos.list,
       consent: this.#files.consent,
       live: this.#live,
       ready: new Set(people.filter(([, { ready }]) => ready).map(([id]) => id)),
@@ -221,6 +244,7 @@ export class Chat extends Emitter {
 
   #clear() {
     this.#files.clear();
+    this.photos.clear();
     this.#log = [];
     this.#drafts = new Map();
     this.#draft = "";
@@ -232,6 +256,7 @@ export class Chat extends Emitter {
     return new ChatPartner({
       person,
       files: this.#files,
+      photos: this.photos,
       prove: (n, id, text) => this.#prove(person, n, id, text),
       now: () => performance.now(),
       output: (output) => this.#handle(person, output),
@@ -251,6 +276,7 @@ export class Chat extends Emitter {
     this.#partners.delete(person);
     if (this.#partners.size === 0) this.#last = person;
     this.#files.gone(person);
+    this.photos.gone(person);
     this.emit("gone", person);
     this.#log = markArrived(this.#log, person, null);
     this.#drafts = without(this.#drafts, person);

@@ -102,7 +102,7 @@ export class ChatGate extends Emitter {
     for (let pause = FIRST_PAUSE; this.#wanted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       try {
         const [{ Chat }, views, { CallTools }] = await Promise.all([
-          import("./chat.js"), import("./chatview.js"), import("./calltools.js"), addWords("call"),
+          import("./chat.js"), import("./chatview.js"), import("./calltools.js"), addWords("call"), addWords("photo"),
           loadStyle("/static/css/chat.css"), loadStyle("/static/css/tools.css"),
         ]);
         if (!this.#wanted) return;

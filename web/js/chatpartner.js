@@ -24,6 +24,7 @@ import { DataRefusal, decodeChunk, decodeMessage, encodeMessage } from "./dataco
  * @typedef {object} ChatPartnerOptions
  * @property {string} person
  * @property {Files} files
+ * @property {import("./photos.js").Photos} photos
  * @property {(n: number, id: string, text: string) => string} prove see Thread
  * @property {() => number} now ms
  * @property {(output: Exclude<ThreadOutput, {type: "send"}>) => void} output
@@ -107,6 +108,7 @@ export class ChatPartner {
       this.#greeted = false;
       this.thread.interrupted();
       this.#options.files.interrupted(this.#options.person);
+      this.#options.photos.interrupted(this.#options.person);
     }
     return channels;
   }
@@ -115,7 +117,7 @@ export class ChatPartner {
   #received(data) {
     this.#count();
     const message = decodeMessage(data);
-    const { files, person } = this.#options;
+    const { files, photos, person } = this.#options;
     if (message.type === "hello") {
       if (this.#greeted) throw new DataRefusal("unexpected", "type");
       this.#greeted = true;
@@ -128,6 +130,7 @@ export class ChatPartner {
           return channels.buffered;
         },
       }, message);
+      photos.connected(person, (content) => this.send(content));
       this.#options.greeted();
       return;
     }
@@ -146,6 +149,12 @@ export class ChatPartner {
       case "lower":
       case "picture":
         this.#options.told(message);
+        return;
+      case "photo_ask":
+      case "photo_answer":
+      case "photo_taken":
+      case "photo_end":
+        photos.receive(person, message);
         return;
       default:
         files.receive(person, message);

@@ -130,6 +130,11 @@ export function createChatSide(view, gate, frame) {
       if (matchMedia(WIDE).matches) toggle(true, false);
       if (open) announce(words);
       tell(words);
+    }), chat.on("photographed", ({ person }) => {
+      // The question is to be answered with one's own picture before one's eyes.
+      toggle(true, false);
+      announce(t("photo.question", { name: nameFor(person) }), true);
+      callAttention(t("chat.news"));
     }), chat.on("refused", (person) => {
       if (!refused) notify(t("chat.refused", { name: nameFor(person) }));
       refused = true;

@@ -4,6 +4,7 @@ import { notify } from "./announcer.js";
 import { MOST_TEXT } from "./chattext.js";
 import { on, View } from "./dom.js";
 import { createFileTray } from "./fileview.js";
+import { createPhotoTray } from "./photoview.js";
 import { timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
 import { currentLanguage, onLanguage, t } from "./language.js";
@@ -19,6 +20,8 @@ import { nameOf } from "./tileview.js";
  * @property {ChatState} chat
  * @property {(participant: string) => string} name of somebody in the call, or who was
  * @property {number} company how many others are in the call
+ * @property {readonly {id: string, name: string, video: boolean}[]} people those
+ * @property {boolean} camera whether our own is on
  *
  * @typedef {object} ChatPanel
  * @property {HTMLElement} element
@@ -42,11 +45,14 @@ export function createChatPanel(chat, { close }) {
   const names = new Map();
   let known = "";
   let company = 0;
+  /** @type {ChatSight["people"]} */
+  let people = [];
+  let camera = false;
   const name = (/** @type {string} */ id) => names.get(id) ?? "";
   const refresh = () => {
     // Who reads further up is left there.
     const follow = isAtEnd(scroll);
-    view.update({ chat: chat.state, name, company });
+    view.update({ chat: chat.state, name, company, people, camera });
     if (follow) toEnd(scroll);
   };
 
@@ -81,7 +87,8 @@ export function createChatPanel(chat, { close }) {
     view.h("div", { role: "log", "aria-label": () => t("chat.log") }, lines),
     drafts,
   );
-  const composer = createComposer(view, chat, () => toEnd(scroll));
+  const photos = createPhotoTray(chat);
+  const composer = createComposer(view, chat, () => toEnd(scroll), photos.button);
   const element = view.h(
     "div",
     { class: "chat-inner" },
@@ -103,6 +110,7 @@ export function createChatPanel(chat, { close }) {
       ),
     ),
     scroll,
+    view.use(photos),
     view.use(createFileTray(chat)),
     composer.element,
   );
@@ -117,10 +125,12 @@ export function createChatPanel(chat, { close }) {
     element,
     update: (state) => {
       for (const remote of state.call) names.set(remote.id, nameOf(remote, state));
-      const now = `${state.call.length} ${[...names].join()}`;
+      people = state.call.map((remote) => ({ id: remote.id, name: nameOf(remote, state), video: remote.video }));
+      camera = state.devices.camera === "on";
+      const now = JSON.stringify([people, camera, [...names]]);
       if (now === known) return;
       known = now;
-      company = state.call.length;
+      company = people.length;
       refresh();
     },
     opened: (byPerson) => {
@@ -197,8 +207,9 @@ function createDraft([author]) {
  * @param {View<ChatSight>} view
  * @param {Chat} chat
  * @param {() => void} said
+ * @param {HTMLElement} more beside the files
  */
-function createComposer(view, chat, said) {
+function createComposer(view, chat, said, more) {
   const alone = (/** @type {ChatSight} */ s) => s.company === 0;
   const nobodyTakes = (/** @type {ChatSight} */ { chat: { unwilling, consent }, company }) =>
     company === 0 || consent === "withdrawn" || unwilling.size >= company;
@@ -271,6 +282,7 @@ function createComposer(view, chat, said) {
         picker,
         icon("clip"),
       ),
+      more,
       field,
       view.h(
         "button",

@@ -34,11 +34,17 @@ import { isSafeKind, isSafeName } from "./filename.js";
  * @typedef {{type: "lower"}} LowerMessage
  * @typedef {{type: "picture", sent: "yes" | "thin" | "chosen", wanted: boolean}} PictureMessage
  *
+ * @typedef {"cancelled" | "failed" | "withdrawn"} PhotoEnd
+ * @typedef {{type: "photo_ask", photo: string}
+ *   | {type: "photo_answer", photo: string, agreed: boolean}
+ *   | {type: "photo_taken", photo: string, width: number, height: number}
+ *   | {type: "photo_end", photo: string, reason: PhotoEnd}} PhotoMessage
+ *
  * @typedef {OfferMessage | AcceptMessage | DeclineMessage | GotMessage | EndMessage | DoneMessage
  *   | CancelMessage} FileMessage
  * @typedef {LineMessage | ReturnedMessage | AckMessage | DraftMessage} ChatMessage
  * @typedef {HandMessage | LowerMessage | PictureMessage} CallMessage
- * @typedef {Hello | ChatMessage | ConsentMessage | FileMessage | CallMessage} DataMessage
+ * @typedef {Hello | ChatMessage | ConsentMessage | PhotoMessage | FileMessage | CallMessage} DataMessage
  *
  * @typedef {{file: string, offset: number, bytes: Uint8Array}} Chunk
  *
@@ -75,6 +81,8 @@ const MOST_AGE = 172_800_000;
 /** Most files on their way to one person, and most edits in one draft message. */
 export const MOST_FILES = 32;
 const MOST_EDITS = 16;
+/** Of a photo's sides, pixels. */
+const MOST_PIXELS = 16_384;
 
 /** @typedef {(value: unknown) => boolean} Check */
 
@@ -84,6 +92,8 @@ const integer = (most) => (value) =>
   && !Object.is(value, -0);
 /** @type {Check} */
 const number = (value) => value !== 0 && integer(MOST_NUMBER)(value);
+/** @type {Check} */
+const side = (value) => value !== 0 && integer(MOST_PIXELS)(value);
 /** @type {Check} */
 const flag = (value) => typeof value === "boolean";
 /** 96 bits. @type {Check} */
@@ -129,6 +139,10 @@ const SHAPES = Object.freeze({
     edits: list(MOST_EDITS, record({ at: integer(MOST_TEXT), erase: integer(MOST_TEXT), insert: text })),
   },
   consent: { files: flag },
+  photo_ask: { photo: id },
+  photo_answer: { photo: id, agreed: flag },
+  photo_taken: { photo: id, width: side, height: side },
+  photo_end: { photo: id, reason: one("cancelled", "failed", "withdrawn") },
   offer: {
     file: id,
     name: (value) => typeof value === "string" && isSafeName(value),

@@ -60,6 +60,8 @@ export class Visit {
     secret: this.memory.secret,
     memory: { files: this.memory.files, live: this.memory.live },
     remember: (memory) => this.remember(memory),
+    streamOf: (person) => this.streams.get(person) ?? null,
+    ownStream: this.devices.stream,
     call: {
       devices: this.devices,
       dispatch: this.options.dispatch,
