@@ -19,39 +19,93 @@ navigator.mediaDevices.getDisplayMedia = async () => {
     pen.fillStyle = `hsl(${(turn += 7)} 80% 50%)`;
     pen.fillRect(0, 0, 600, 600);
   }, 100);
-  return window.shownScreen = canvas.captureStream(10);
+  const sounds = new AudioContext();
+  const tone = new OscillatorNode(sounds);
+  const out = sounds.createMediaStreamDestination();
+  tone.connect(out);
+  tone.start();
+  window.shownScreen = canvas.captureStream(10);
+  window.shownScreen.addTrack(out.stream.getAudioTracks()[0]);
+  return window.shownScreen;
 };
 """
 
 
-async def _sees_shape(person: Person, square: bool) -> None:
+async def _size(person: Person, test_id: str) -> Any:
+    return await person.see(test_id).evaluate("v => [v.videoWidth, v.videoHeight]")
+
+
+async def _sees_both(person: Person) -> None:
+    """Waits until the screen is to be seen, and the camera beside it."""
+    await person.shows("remote-screen")
+
     async def sees() -> bool:
-        size: Any = await person.see("remote-video").evaluate("v => [v.videoWidth, v.videoHeight]")
-        return bool(size[0] > 0 and (size[0] == size[1]) is square)
+        screen, camera = await _size(person, "remote-screen"), await _size(person, "remote-video")
+        return bool(screen[0] == screen[1] > 0 and camera[0] > camera[1] > 0)
 
-    await until(sees, f"the picture is {'the screen' if square else 'the camera'}", seconds=30)
+    await until(sees, f"{type(person).__name__} sees screen and camera", seconds=30)
 
 
-async def test_a_screen_takes_the_place_of_the_camera_and_goes_again(
+# The loudest of what comes with the screen, by the samples themselves.
+LOUDNESS = """async v => {
+  const context = new AudioContext();
+  const meter = context.createAnalyser();
+  context.createMediaStreamSource(v.srcObject).connect(meter);
+  const samples = new Float32Array(meter.fftSize);
+  let most = 0;
+  for (let i = 0; i < 10; i += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    meter.getFloatTimeDomainData(samples);
+    most = Math.max(most, ...samples.map(Math.abs));
+  }
+  await context.close();
+  return most;
+}"""
+
+
+async def _hears_it(person: Person) -> None:
+    async def hears() -> bool:
+        return float(await person.see("remote-screen").evaluate(LOUDNESS)) > 0.1
+
+    await until(hears, f"{type(person).__name__} hears the screen", seconds=20)
+
+
+async def test_a_screen_is_seen_and_heard_beside_the_camera_and_goes_again(
     stage: Stage, konsil: KonsilServer
 ) -> None:
     host, client = await stage.call(await konsil.invite())
     await host.page.evaluate(SCREEN)
-    await host.see("camera-button").click()
+    await client.mark()
     await host.see("screen-button").click()
-
-    await _sees_shape(client, square=True)
+    await _sees_both(client)
+    await _hears_it(client)
     assert await host.see("screen-button").get_attribute("aria-pressed") == "true"
-    tile = client.page.locator("article.tile")
-    assert await tile.get_attribute("data-video") == "true", "the camera is off, the screen is not"
+    assert await client.kept_connections(), "nothing was begun anew for it"
 
-    await host.see("camera-button").click()
-    await client.sees_more_frames(20)
-    await _sees_shape(client, square=True)
+    # The other one as well, from the side that does not offer.
+    await client.page.evaluate(SCREEN)
+    await client.see("screen-button").click()
+    await _sees_both(host)
+    await _hears_it(host)
 
     # Ended by the browser's own button, as most people do.
-    await host.page.evaluate("shownScreen.getTracks()[0].dispatchEvent(new Event('ended'))")
-    await _sees_shape(client, square=False)
+    await host.page.evaluate("shownScreen.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    await client.see("remote-screen").wait_for(state="detached")
     assert await host.see("screen-button").get_attribute("aria-pressed") == "false"
-    assert await host.page.evaluate("shownScreen.getTracks()[0].readyState") == "ended"
-    await client.sees_more_frames()
+    assert await host.page.evaluate("shownScreen.getVideoTracks()[0].readyState") == "ended"
+    await client.sees_more_frames(20)
+    await host.see("screen-button").click()
+    await _sees_both(client)
+
+
+async def test_a_screen_of_the_side_that_does_not_offer_survives_a_reload_of_the_other(
+    stage: Stage, konsil: KonsilServer
+) -> None:
+    host, client = await stage.call(await konsil.invite())
+    await client.page.evaluate(SCREEN)
+    await client.see("screen-button").click()
+    await _sees_both(host)
+    await host.page.reload()
+    await _sees_both(host)
+    await client.see("screen-button").click()
+    await host.see("remote-screen").wait_for(state="detached")

@@ -460,7 +460,7 @@ test("contents have exactly one member of the right form", () => {
   for (const good of [
     { candidate }, { candidate: null }, media(1), { description: { type: "offer", sdp: "" } },
     { restart: true }, { key: { epoch: 0, key: "A".repeat(43) } }, { key: { epoch: 65_535 } },
-    { moved: "sfu" }, { moved: "p2p" }, { receipt: "{}" }, { receipt: "x".repeat(16_384) },
+    { moved: "sfu" }, { moved: "p2p" }, { screen: true }, { screen: false }, { receipt: "{}" }, { receipt: "x".repeat(16_384) },
   ]) {
     assert.deepEqual(decodeContent(encodeContent(good)), good);
   }
@@ -473,6 +473,7 @@ test("contents have exactly one member of the right form", () => {
     { key: {} }, { key: { epoch: -1 } }, { key: { epoch: 65_536 } }, { key: { epoch: 1.5 } },
     { key: { epoch: 0, key: "A".repeat(42) } }, { key: { epoch: 0, key: "A".repeat(42) + "B" } },
     { key: { epoch: 0, key: 1 } }, { key: { epoch: 0, more: 1 } }, { moved: "mesh" }, { moved: true },
+    { screen: 1 }, { screen: null }, { screen: true, media: { audio: true, video: true } },
   ]) {
     assert.throws(() => decodeContent(encode(bad)), Refusal, JSON.stringify(bad));
   }

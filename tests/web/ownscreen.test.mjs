@@ -18,6 +18,9 @@ class Stream {
   getVideoTracks() {
     return this.tracks;
   }
+  getAudioTracks() {
+    return [];
+  }
 }
 
 /** A person who is asked for a screen and answers when told to. */
@@ -49,7 +52,7 @@ test("a chosen screen goes the present way, on by another, and ends with the cal
   const group = way(true);
   screen.take(pair);
   const shared = screen.toggle();
-  assert.equal(questions[0].wanted.audio, false);
+  assert.equal(questions[0].wanted.audio, false, "where it cannot be sent it is not asked for");
   const stream = new Stream();
   questions[0].resolve(stream);
   await shared;
@@ -107,4 +110,16 @@ test("the browser's own button ends it", async () => {
   stream.tracks[0].dispatchEvent(new Event("ended"));
   assert.deepEqual(pair.sent, [stream, null]);
   assert.deepEqual(told, [true, false]);
+});
+
+test("sound is asked for as it is, and without the page's own", async () => {
+  const questions = asked();
+  const screen = new OwnScreen(() => {});
+  screen.take(way(true));
+  const shared = screen.toggle();
+  const { audio, systemAudio } = questions[0].wanted;
+  assert.deepEqual([audio.restrictOwnAudio, audio.echoCancellation, systemAudio], [true, false, "include"]);
+  questions[0].reject(new Error("thought better of"));
+  await shared;
+  screen.take(null);
 });

@@ -27,6 +27,7 @@ import { FULL_SIZE_AFTER, scaleDown, smallStart } from "./smallstart.js";
  *
  * @typedef {object} ConnectionEvents
  * @property {[stream: MediaStream]} stream
+ * @property {[stream: MediaStream]} screen what comes by the sections for it; once per connection
  * @property {[state: PeerState]} state
  * @property {[path: "direct" | "relay"]} path
  * @property {[channels: DataChannels]} data they are open; once per connection
@@ -67,6 +68,10 @@ export class Connection extends Emitter {
   /** Names what is sent as belonging together, so that sound and picture stay in step. */
   #outgoing = new MediaStream();
   #incoming = new MediaStream();
+  #incomingScreen = new MediaStream();
+  /** Our own. @type {Record<Kind, MediaStreamTrack | null>} */
+  #screen = { audio: null, video: null };
+  #screenOutgoing = new MediaStream();
   #restartPause = FIRST_RESTART;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #restartTimer;
@@ -97,7 +102,7 @@ export class Connection extends Emitter {
     this.#negotiation = new Negotiation(pc, {
       polite: !initiator, adopt: () => this.#adopt(), beforeAnswer: options.iceServersKnown,
     });
-    pc.addEventListener("track", ({ track }) => this.#received(track));
+    pc.addEventListener("track", ({ track, transceiver }) => this.#received(track, transceiver));
     pc.addEventListener("connectionstatechange", () => this.#changed());
     watchPath(pc, (path) => {
       this.#path = path;
@@ -155,6 +160,29 @@ export class Connection extends Emitter {
   /** @returns {Promise<import("./path.js").Reports>} */
   reports() {
     return reportsOf(this.#pc);
+  }
+
+  /** @param {MediaStream | null} stream our own screen; sent as soon as there are sections for it */
+  async showScreen(stream) {
+    if (this.#closed) return;
+    this.#screen = {
+      audio: stream?.getAudioTracks()[0] ?? null, video: stream?.getVideoTracks()[0] ?? null,
+    };
+    if (stream) this.openScreen();
+    await Promise.all(KINDS.map((kind) => this.#sectionOf(kind, 1)?.sender.replaceTrack(this.#screen[kind])));
+  }
+
+  /**
+   * Either side shows a screen. It has sections of its own beside those of the camera, from the first screen
+   * on; only the initiator offers them, so that two offers never meet. Most calls go without.
+   */
+  openScreen() {
+    if (this.#closed || !this.#initiator || this.#sectionOf("video", 1)) return;
+    for (const kind of KINDS) {
+      this.#pc.addTransceiver(this.#screen[kind] ?? kind, {
+        direction: "sendrecv", streams: [this.#screenOutgoing],
+      });
+    }
   }
 
   /** The network is another one: finds a path anew, while media stays on the old one. */
@@ -230,20 +258,36 @@ export class Connection extends Emitter {
     for (const transceiver of this.#pc.getTransceivers()) {
       const kind = /** @type {Kind} */ (transceiver.receiver.track.kind);
       if (transceiver.direction === "sendrecv" || transceiver.direction === "stopped") continue;
+      const screen = transceiver !== this.#sectionOf(kind, 0);
       transceiver.direction = "sendrecv";
-      transceiver.sender.setStreams(this.#outgoing);
-      transceiver.sender.replaceTrack(this.#tracks[kind]).catch((error) => this.#fault(error));
+      transceiver.sender.setStreams(screen ? this.#screenOutgoing : this.#outgoing);
+      const track = (screen ? this.#screen : this.#tracks)[kind];
+      transceiver.sender.replaceTrack(track).catch((error) => this.#fault(error));
     }
   }
 
   /** @param {Kind} kind */
   #senderOf(kind) {
-    return this.#pc.getTransceivers()
-      .find(({ receiver }) => receiver.track.kind === kind)?.sender;
+    return this.#sectionOf(kind, 0)?.sender;
   }
 
-  /** @param {MediaStreamTrack} track */
-  #received(track) {
+  /**
+   * Sections for microphone and camera are made before any others, on both sides.
+   *
+   * @param {Kind} kind
+   * @param {0 | 1} place 0: microphone or camera, 1: the screen
+   */
+  #sectionOf(kind, place) {
+    return this.#pc.getTransceivers().filter(({ receiver }) => receiver.track.kind === kind)[place];
+  }
+
+  /** @param {MediaStreamTrack} track @param {RTCRtpTransceiver} section */
+  #received(track, section) {
+    if (section !== this.#sectionOf(/** @type {Kind} */ (track.kind), 0)) {
+      this.#incomingScreen.addTrack(track);
+      if (this.#incomingScreen.getTracks().length === KINDS.length) this.emit("screen", this.#incomingScreen);
+      return;
+    }
     this.#incoming.addTrack(track);
     if (this.#incoming.getTracks().length === KINDS.length) this.emit("stream", this.#incoming);
   }

@@ -16,10 +16,11 @@ import { Refusal } from "./sealing.js";
  *
  * Exactly one member.
  * @typedef {{description: Description} | {candidate: RTCIceCandidateInit | null} | {media: Media}
- *   | {restart: true} | {key: FrameKey} | {moved: "p2p" | "sfu"} | {receipt: string}
+ *   | {restart: true} | {key: FrameKey} | {moved: "p2p" | "sfu"} | {receipt: string} | {screen: boolean}
  *   | {data: DataContent}} Content restart: the
  *   responder asks the initiator to restart ICE; moved: the sender takes our media from there now;
- *   receipt: of the sender's consent, as the server has signed it
+ *   receipt: of the sender's consent, as the server has signed it; screen: whether the sender shows one
+ *   over this connection
  */
 
 /** Longest receipt, characters. */
@@ -49,6 +50,7 @@ export function decodeContent(plaintext) {
   }
   if ("data" in value && isDataContent(value.data)) return { data: value.data };
   if ("media" in value && isMedia(value.media)) return { media: value.media };
+  if ("screen" in value && typeof value.screen === "boolean") return { screen: value.screen };
   if ("restart" in value && value.restart === true) return { restart: true };
   if ("key" in value && isFrameKey(value.key)) return { key: value.key };
   if ("moved" in value && (value.moved === "p2p" || value.moved === "sfu")) return { moved: value.moved };

@@ -33,7 +33,7 @@ import { SfuConnection } from "./sfuconnection.js";
  *
  * @typedef {object} GroupEvents
  * @property {[event: {participant: string, stream: MediaStream}]} stream to be shown in place of the former
- * @property {[event: {participant: string, stream: MediaStream | null}]} screen
+ * @property {[event: {participant: string, stream: MediaStream, on: boolean}]} screen
  * @property {[event: {participant: string, state: PeerState}]} connection
  * @property {[event: {participant: string, path: "direct" | "relay" | "sfu"}]} path
  * @property {[speaking: readonly string[]]} speakers loudest first
@@ -413,9 +413,16 @@ export class Group extends Emitter {
     const name = `${participant} screen`;
     const tracks = this.#connection?.tracksOf(participant, ["screen", "screen_audio"]) ?? [];
     const picture = tracks.some(({ kind }) => kind === "video");
-    if (!picture && this.#streams.delete(name)) this.emit("screen", { participant, stream: null });
-    const stream = picture ? this.#renew(name, tracks) : null;
-    if (stream) this.emit("screen", { participant, stream });
+    if (!picture) this.#endScreen(participant);
+    const stream = picture && this.#renew(name, tracks);
+    if (stream) this.emit("screen", { participant, stream, on: true });
+  }
+
+  /** @param {string} participant */
+  #endScreen(participant) {
+    const stream = this.#streams.get(`${participant} screen`);
+    this.#streams.delete(`${participant} screen`);
+    if (stream) this.emit("screen", { participant, stream, on: false });
   }
 
   /**
@@ -455,7 +462,7 @@ export class Group extends Emitter {
     this.#direct.delete(participant);
     this.#paths.delete(participant);
     this.#connected.delete(participant);
-    if (this.#streams.delete(`${participant} screen`)) this.emit("screen", { participant, stream: null });
+    this.#endScreen(participant);
     this.#keys.gone(participant);
   }
 

@@ -49,6 +49,9 @@ export class GroupGate {
     this.#options = options;
   }
 
+  /** What is shown, by participant. @type {Map<string, MediaStream>} */
+  #screens = new Map();
+
   /** What a person does in a group. @type {import("./callview.js").GroupActions} */
   actions = {
     show: (tiles) => {
@@ -82,6 +85,22 @@ export class GroupGate {
   direct(participant, stream) {
     this.#group?.direct(participant, stream);
     return this.#group !== null;
+  }
+
+  /**
+   * A screen that comes, or no longer comes, by a connection or by a forwarder: while the call moves between
+   * them the end of the one may be heard of after the beginning of the other.
+   *
+   * @param {string} participant
+   * @param {MediaStream} stream
+   * @param {boolean} on
+   */
+  showScreen(participant, stream, on) {
+    if (!on && this.#screens.get(participant) !== stream) return;
+    if (on) this.#screens.set(participant, stream);
+    else this.#screens.delete(participant);
+    this.#options.show(`${participant} screen`, on ? stream : null);
+    this.#options.dispatch({ type: "peer_screen", participant, screen: on });
   }
 
   /** Whether this one's media comes from a forwarder. @param {string} participant */
@@ -129,6 +148,7 @@ export class GroupGate {
     this.#visit = null;
     this.#room = null;
     this.#pictureKnown = false;
+    this.#screens.clear();
   }
 
   async #load() {
@@ -152,10 +172,7 @@ export class GroupGate {
   #begin(group, room) {
     const { dispatch, show } = this.#options;
     group.on("stream", ({ participant, stream }) => show(participant, stream));
-    group.on("screen", ({ participant, stream }) => {
-      show(`${participant} screen`, stream);
-      dispatch({ type: "peer_screen", participant, screen: stream !== null });
-    });
+    group.on("screen", ({ participant, stream, on }) => this.showScreen(participant, stream, on));
     group.on("connection", (event) => dispatch({ type: "peer_connection", ...event }));
     group.on("path", (event) => dispatch({ type: "peer_path", ...event }));
     group.on("speakers", (speaking) => dispatch({ type: "peer_speakers", speaking }));

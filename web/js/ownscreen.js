@@ -12,6 +12,17 @@
 /** Pictures a second; text is to be sharp rather than smooth. */
 const RATE = 15;
 
+/**
+ * Where the browser offers it: everything the computer plays but this page, from which the others would
+ * hear themselves; and as it is, for it is no voice.
+ */
+const SOUND = Object.freeze({
+  audio: {
+    restrictOwnAudio: true, echoCancellation: false, noiseSuppression: false, autoGainControl: false,
+  },
+  systemAudio: "include",
+});
+
 export class OwnScreen {
   #changed;
   /** @type {ScreenWay | null} */
@@ -59,7 +70,8 @@ export class OwnScreen {
     let stream;
     try {
       stream = await navigator.mediaDevices.getDisplayMedia({
-        video: { frameRate: { max: RATE } }, audio: this.#way.sound,
+        video: { frameRate: { max: RATE } },
+        ...(this.#way.sound ? SOUND : { audio: false }),
       });
     } catch {
       // Thought better of, or not permitted: the browser has said so itself.
@@ -74,6 +86,7 @@ export class OwnScreen {
       return;
     }
     picture.contentHint = "detail";
+    for (const sound of stream.getAudioTracks()) sound.contentHint = "music";
     picture.addEventListener("ended", () => {
       if (this.#stream === stream) this.stop();
     });

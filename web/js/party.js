@@ -26,6 +26,7 @@ import { Partner } from "./partner.js";
  *
  * @typedef {object} PartyEvents
  * @property {[stream: MediaStream]} stream
+ * @property {[screen: {stream: MediaStream, on: boolean}]} screen the other's; on: it is shown now
  * @property {[state: PeerState]} state
  * @property {[path: "direct" | "relay"]} path
  * @property {[channels: import("./datachannels.js").DataChannels]} data of a new connection
@@ -57,6 +58,12 @@ export class Party extends Emitter {
   #connection = null;
   #direct;
   #data;
+  /** Our own. @type {MediaStream | null} */
+  #screen = null;
+  /** The other one shows a screen. */
+  #shown = false;
+  /** @type {MediaStream | null} */
+  #screenStream = null;
   /** @type {(Description | RTCIceCandidateInit | null)[]} */
   #early = [];
   /** Of the other side's last description: which of its connections it is of. */
@@ -169,6 +176,13 @@ export class Party extends Emitter {
     await (await this.#taken)?.replaceTrack(kind, track);
   }
 
+  /** @param {MediaStream | null} stream our own, shown over this and every later connection */
+  showScreen(stream) {
+    if (this.#screen === stream) return;
+    this.#screen = stream;
+    if (this.#connection) this.#tellScreen(this.#connection);
+  }
+
   close() {
     if (this.#closed) return;
     this.#closed = true;
@@ -258,6 +272,11 @@ export class Party extends Emitter {
     connection.on("data", (channels) => {
       if (this.#connection === connection) this.#data.mediaHas(channels);
     });
+    connection.on("screen", (stream) => {
+      if (this.#connection !== connection) return;
+      this.#screenStream = stream;
+      if (this.#shown) this.emit("screen", { stream, on: true });
+    });
     connection.on("spent", () => {
       if (this.#connection === connection) this.#partner.retry();
     });
@@ -269,13 +288,32 @@ export class Party extends Emitter {
       // Behind the first description, which is in more of a hurry.
       told = true;
       this.tellMedia();
+      if (this.#screen) this.#tellScreen(connection);
     });
+  }
+
+  /** @param {Connection} connection */
+  #tellScreen(connection) {
+    this.#partner.send({ screen: this.#screen !== null });
+    connection.showScreen(this.#screen).catch(reportError);
+  }
+
+  /** @param {boolean} on whether the other one shows a screen */
+  #showsScreen(on) {
+    if (on) this.#connection?.openScreen();
+    if (this.#shown === on) return;
+    this.#shown = on;
+    if (this.#screenStream) this.emit("screen", { stream: this.#screenStream, on });
   }
 
   /** @param {Content} content */
   #deliver(content) {
     if ("media" in content) {
       this.emit("media", content.media);
+      return;
+    }
+    if ("screen" in content) {
+      this.#showsScreen(content.screen);
       return;
     }
     if ("restart" in content) {
@@ -321,6 +359,8 @@ export class Party extends Emitter {
   }
 
   #drop() {
+    this.#showsScreen(false);
+    this.#screenStream = null;
     const taken = this.#taken;
     this.#taken = null;
     this.#connection = null;

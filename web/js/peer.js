@@ -36,6 +36,7 @@ import { Standings } from "./standings.js";
  * @typedef {object} PeersEvents
  * @property {[event: {participant: string, stream: MediaStream}]} track once per connection; the stream
  *   has an audio and a video track from the start
+ * @property {[event: {participant: string, stream: MediaStream, on: boolean}]} screen on: it is shown now
  * @property {[event: {participant: string, state: PeerState}]} connection
  * @property {[event: {participant: string, path: "direct" | "relay"}]} path
  * @property {[event: {participant: string, channels: import("./datachannels.js").DataChannels}]} data
@@ -80,6 +81,8 @@ export class Peers extends Emitter {
   /** @type {Media} */
   #media = { audio: false, video: false };
   #mediaTold = true;
+  /** @type {MediaStream | null} */
+  #screen = null;
   #receipt = "";
   #prewarmed = false;
   /** Made ahead for the next one. @type {Promise<Connection> | null} */
@@ -148,6 +151,12 @@ export class Peers extends Emitter {
       this.#spare?.then((connection) => connection.replaceTrack(kind, track)),
       ...[...this.#parties.values()].map((party) => party.replaceTrack(kind, track)),
     ]);
+  }
+
+  /** @param {MediaStream | null} screen our own, shown to everybody to whom media goes straight */
+  showScreen(screen) {
+    this.#screen = screen;
+    for (const party of this.#parties.values()) party.showScreen(screen);
   }
 
   /** @param {Media} media whether microphone and camera are on; told to all */
@@ -292,6 +301,8 @@ export class Peers extends Emitter {
       notice: (data) => channel.notice(id, data),
     });
     this.#parties.set(id, party);
+    party.showScreen(this.#screen);
+    party.on("screen", (screen) => this.emit("screen", { participant: id, ...screen }));
     party.on("stream", (stream) => this.emit("track", { participant: id, stream }));
     party.on("path", (path) => this.emit("path", { participant: id, path }));
     party.on("data", (channels) => this.emit("data", { participant: id, channels }));

@@ -86,8 +86,6 @@ export class Visit {
   #receipt = "";
   /** Where the server wants to know. @type {import("./callquality.js").CallQuality | null} */
   #quality = null;
-  /** Our screen, where it takes the place of the camera's picture. @type {MediaStreamTrack | null} */
-  #shown = null;
   /** Whether the camera's picture goes to the others; a line too thin for it may be the reason. */
   #pictureSent = true;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -110,7 +108,7 @@ export class Visit {
     this.group = new GroupGate({
       dispatch: options.dispatch,
       link: options.link,
-      pairWay: { sound: false, send: (stream) => this.#showInPlaceOfCamera(stream) },
+      pairWay: { sound: true, send: (stream) => this.#peers?.showScreen(stream) },
       show: (name, stream) => {
         if (stream) this.streams.set(name, stream);
         else this.streams.delete(name);
@@ -327,6 +325,7 @@ export class Visit {
       this.streams.set(participant, stream);
       onstream();
     });
+    peers.on("screen", ({ participant, stream, on }) => this.group.showScreen(participant, stream, on));
     peers.on("connection", (event) => {
       if (event.state === "connected") this.#loud();
       if (event.state === "closed") this.streams.delete(event.participant);
@@ -422,17 +421,6 @@ export class Visit {
     this.#channel = null;
   }
 
-  /**
-   * Two people need no further section for a screen, so nothing has to be negotiated.
-   *
-   * @param {MediaStream | null} screen
-   */
-  #showInPlaceOfCamera(screen) {
-    this.#shown = screen?.getVideoTracks()[0] ?? null;
-    void this.#peers?.replaceTrack("video", this.#shown ?? this.#camera);
-    this.#tellMedia();
-  }
-
   /** What of the camera is to be sent. */
   get #camera() {
     return this.#pictureSent ? this.devices.stream.getVideoTracks()[0] ?? null : null;
@@ -440,7 +428,7 @@ export class Visit {
 
   /** @param {"audio" | "video"} kind @param {MediaStreamTrack | null} track */
   #replaceTrack(kind, track) {
-    if (kind === "audio" || !this.#shown) void this.#peers?.replaceTrack(kind, track);
+    void this.#peers?.replaceTrack(kind, track);
     this.group.replaceTrack(kind, track);
   }
 
@@ -454,7 +442,7 @@ export class Visit {
 
   #tellMedia() {
     const { microphone, camera } = this.devices.state;
-    this.#peers?.setMedia({ audio: microphone === "on", video: (camera === "on" && this.#pictureSent) || this.#shown !== null });
+    this.#peers?.setMedia({ audio: microphone === "on", video: camera === "on" && this.#pictureSent });
   }
 
   async #makeCertificate() {
