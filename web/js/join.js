@@ -3,7 +3,6 @@
 import { announce } from "./announcer.js";
 import { announcementsBetween } from "./announcements.js";
 import { createCall } from "./callview.js";
-import { createCodeEntry } from "./codeentry.js";
 import { forgetConsent, recallConsent, recordConsent } from "./consent.js";
 import { View } from "./dom.js";
 import { createEarly } from "./earlyview.js";
@@ -144,8 +143,9 @@ if (parsed.ok) {
   }
   void visit.check();
 } else {
+  // Most people come with a link and need no field for a code.
   const view = parsed.code === "link_missing"
-    ? createCodeEntry()
+    ? (await import("./codeentry.js")).createCodeEntry()
     : createProblem("join", { again: () => {}, enter: () => {}, reopen: () => {} });
   store.dispatch({ type: "refused", code: parsed.code });
   void startPage({
