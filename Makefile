@@ -48,7 +48,7 @@ check: .make/dev .make/node ## lint, types, import rules, pure JavaScript module
 unit: .make/dev ## tests without any socket
 	$(BIN)/pytest tests/unit
 
-integration: .make/dev .make/test-programs ## tests with real processes on loopback
+integration: .make/dev .make/node .make/test-programs ## tests with real processes on loopback
 	$(BIN)/pytest tests/integration
 
 e2e: .make/dev .make/node .make/test-programs ## tests in real browsers

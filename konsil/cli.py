@@ -43,18 +43,29 @@ def parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     provider = commands.add_parser(
-        "provider", help="who may invite: add, list, link, passkeys, revoke", allow_abbrev=False
+        "provider",
+        help="who may invite: add, list, link, openid, passkeys, revoke",
+        allow_abbrev=False,
     )
     actions = provider.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, text, run in (
         ("add", "add a provider and print the sign-in link", _provider_add),
         ("link", "print a new sign-in link", _provider_link),
+        ("openid", "let a provider sign in by the OpenID provider", _provider_openid),
         ("passkeys", "list and remove the passkeys of a provider", _provider_passkeys),
         ("revoke", "void every link and passkey of a provider at once", _provider_revoke),
     ):
         action = _command(actions, name, text, settings.LINKS)
         action.add_argument("name", metavar="NAME", help="as shown to clients")
         action.set_defaults(run=run)
+        if name == "openid":
+            action.add_argument(
+                "value",
+                metavar="VALUE",
+                nargs="?",
+                help="of the claim KONSIL_OIDC_CLAIM that is this provider's; without: say it",
+            )
+            action.add_argument("--remove", action="store_true", help="let them no more")
         if name == "passkeys":
             action.add_argument("--remove", metavar="ID|all", help="of the list, or all of them")
     _command(actions, "list", "print id, state and name of each", settings.LINKS).set_defaults(
@@ -247,6 +258,19 @@ def _provider_revoke(options: argparse.Namespace, loaded: Settings) -> int:
     print(
         f"all links and passkeys of {revoked.name} are void; konsil provider link makes a new link"
     )
+    return 0
+
+
+def _provider_openid(options: argparse.Namespace, loaded: Settings) -> int:
+    providers = Providers(state_dir(loaded))
+    provider = find_provider(providers, options.name)
+    if options.value is not None and options.remove:
+        raise SettingsError("give a VALUE or --remove, not both")
+    if options.value == "":
+        raise SettingsError("VALUE must not be empty; --remove lets a provider no more")
+    if options.value is not None or options.remove:
+        provider = providers.set_openid(provider.id, options.value or "")
+    print(provider.openid)
     return 0
 
 

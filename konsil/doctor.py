@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from konsil import audit, clock, invite, relay_check, sfu_check, tls, turn_plan
+from konsil import audit, clock, invite, openid_check, relay_check, sfu_check, tls, turn_plan
 from konsil.certificate_check import PATIENCE
 from konsil.errors import StartError
 from konsil.findings import Finding, exit_code, fine, note, unknown, wrong
@@ -53,6 +53,8 @@ async def run(settings: Settings, state_dir: Path) -> int:
                         "public URL", "not known, since the port is chosen at start: --public-url"
                     )
                 )
+            if settings.oidc_issuer and public_url:
+                tell(await openid_check.check(settings, public_url))
         if signaling or "turn" in settings.roles:
             tell(*await _relay(settings, state_dir, session, public_url, context))
         if sfu_check.is_wanted(settings):

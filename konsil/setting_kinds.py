@@ -144,6 +144,24 @@ def _public_url(text: str) -> str:
     return f"{parts.scheme}://{host}" + ("" if port in (None, standard) else f":{port}")
 
 
+def _issuer(text: str) -> str:
+    """Kept as it is: an issuer is compared to the letter (OpenID Connect Discovery 4.3)."""
+    url = text.strip()
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+        raise ValueError("must look like https://login.example")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password")
+    if parts.query or parts.fragment or not url.isprintable() or " " in url:
+        raise ValueError("must have no query and no fragment")
+    return url
+
+
 def _networks(text: str) -> tuple[Network, ...]:
     networks = []
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -212,6 +230,7 @@ HOST = Kind("HOST", _host)
 IPV4 = Kind("ADDRESS", _family_address(4))
 IPV6 = Kind("ADDRESS", _family_address(6))
 PUBLIC_URL = Kind("URL", _public_url)
+ISSUER = Kind("URL", _issuer)
 NETWORKS = Kind("LIST", _networks)
 RELAY_URLS = Kind("LIST", _relay_urls)
 SWITCH = Kind("", _switch, switch=True)

@@ -117,6 +117,18 @@ _CONTRADICTIONS: Final[tuple[tuple[Callable[[Settings], bool], str], ...]] = (
         "names only, not for addresses",
     ),
     (
+        lambda s: bool(s.oidc_issuer) != bool(s.oidc_client_id),
+        "KONSIL_OIDC_ISSUER and KONSIL_OIDC_CLIENT_ID belong together: set both or neither",
+    ),
+    (
+        lambda s: s.oidc_client_secret is not None and not s.oidc_issuer,
+        "KONSIL_OIDC_CLIENT_SECRET needs KONSIL_OIDC_ISSUER and KONSIL_OIDC_CLIENT_ID",
+    ),
+    (
+        lambda s: "openid" not in s.oidc_scope.split(),
+        "KONSIL_OIDC_SCOPE must hold openid, as in: openid email",
+    ),
+    (
         lambda s: s.redis_url is not None and s.redis_server is not None,
         "KONSIL_REDIS_URL and KONSIL_REDIS_SERVER exclude each other: the first means a Redis "
         "elsewhere, the second a private one",

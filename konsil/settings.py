@@ -238,6 +238,32 @@ class Settings:
     passkeys: bool = _setting(
         kinds.SWITCH, "let providers sign in with passkeys that they add at their desk", False
     )
+    oidc_issuer: str = _setting(
+        kinds.ISSUER,
+        "OpenID provider by which providers may sign in too; its name for itself, to the letter",
+        "",
+        shown="none",
+    )
+    oidc_client_id: str = _setting(
+        kinds.TEXT, "what the OpenID provider calls this server", "", shown="none"
+    )
+    oidc_client_secret: Secret | None = _setting(
+        kinds.SECRET,
+        "secret that the OpenID provider has given for it",
+        None,
+        shown="none, a public client",
+    )
+    oidc_claim: str = _setting(
+        kinds.WORD,
+        "claim of the ID token by which `konsil provider openid` knows a provider",
+        "sub",
+    )
+    oidc_scope: str = _setting(
+        kinds.TEXT, "what is asked for; must hold openid, and what the claim needs", "openid"
+    )
+    oidc_label: str = _setting(
+        kinds.TEXT, "what the desk's button calls it", "", shown="the issuer's host name"
+    )
     hide_place: bool = _setting(
         kinds.SWITCH, "do not tell those who wait their place in line", False
     )

@@ -22,7 +22,7 @@ from konsil.settings import Settings
 from konsil.sfu_access import SfuAccess
 from konsil.turn_secret import CREDENTIAL_SECONDS
 from signaling.app import Server, build
-from signaling.deps import CheckServers, Deps, IceServer, IceServers, no_check
+from signaling.deps import CheckServers, Deps, IceServer, IceServers, OpenIdSettings, no_check
 from signaling.metrics import Metrics
 from signaling.pages import PagesError
 from signaling.seats import MAX_CONNECTIONS
@@ -93,6 +93,7 @@ def _server(
                 keyring=keyring,
                 providers=providers,
                 used_links=UsedLinks(house.state_dir),
+                openid=openid_settings(settings),
                 passkeys=PasskeyFiles(house.state_dir) if settings.passkeys else None,
                 metrics=Metrics(house.registry),
                 clock=SystemClock(),
@@ -115,6 +116,21 @@ def _server(
         )
     except PagesError as error:
         raise StartError(f"the web pages cannot be served: {error}") from None
+
+
+def openid_settings(settings: Settings) -> OpenIdSettings | None:
+    """None where nobody signs in by way of an OpenID provider."""
+    secret = settings.oidc_client_secret
+    if not settings.oidc_issuer:
+        return None
+    return OpenIdSettings(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        secret=secret.reveal if secret is not None else str,
+        claim=settings.oidc_claim,
+        scope=settings.oidc_scope,
+        label=settings.oidc_label or urlsplit(settings.oidc_issuer).hostname or "",
+    )
 
 
 def topology(settings: Settings) -> Literal["auto", "p2p", "sfu"]:

@@ -22,6 +22,7 @@ from signaling.door import AnsweredHook, Doorkeeper
 from signaling.headers import on_response_prepare, origin_of, security_headers
 from signaling.health import Health
 from signaling.hub import Hub
+from signaling.openid_api import OpenIdApi
 from signaling.pages import Pages
 from signaling.passkey_api import PasskeyApi
 from signaling.problem import problem, problem_of
@@ -120,6 +121,10 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
     app.router.add_routes(SignInApi(deps, credentials, desk).routes())
     if deps.passkeys is not None:
         app.router.add_routes(PasskeyApi(deps, deps.passkeys, credentials, desk).routes())
+    if deps.openid is not None:
+        openid = OpenIdApi(deps, deps.openid, credentials, desk)
+        app.cleanup_ctx.append(openid.running)
+        app.router.add_routes(openid.routes())
     app.router.add_routes(CodeApi(deps, credentials, hub.rooms).routes())
     app.router.add_routes(ReceiptApi(deps, credentials, hub.rooms).routes())
     app.router.add_routes(Health(deps, hub).routes())

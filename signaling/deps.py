@@ -53,6 +53,20 @@ def no_check(opaque: str) -> CheckServers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenIdSettings:
+    """An OpenID provider by which providers of ours may sign in."""
+
+    issuer: str
+    client_id: str
+    secret: Callable[[], str]
+    """Reveals the client's secret; "" for a client that has none."""
+    claim: str
+    scope: str
+    label: str
+    """What the button of the desk calls it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """Everything that signaling does not make itself."""
 
@@ -82,6 +96,8 @@ class Deps:
     trusted_proxies: tuple[Network, ...] = ()
     passkeys: PasskeyFiles | None = None
     """None: nobody signs in with a passkey here."""
+    openid: OpenIdSettings | None = None
+    """None: nobody signs in by way of an OpenID provider here."""
     forwarders: Forwarders = field(default_factory=NoForwarders)
     reload_pages: bool = False
     max_connections: int = MAX_CONNECTIONS

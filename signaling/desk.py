@@ -59,4 +59,8 @@ class Desk:
 
     def _ways(self) -> dict[str, Any]:
         """How one can sign in here, besides with a link."""
-        return {"passkey": self._deps.passkeys is not None}
+        openid = self._deps.openid
+        return {
+            "passkey": self._deps.passkeys is not None,
+            "openid": None if openid is None else openid.label,
+        }

@@ -21,6 +21,7 @@ from .errors import ConfigError, Refused
 from .state_file import StateFile
 
 NAME_MAX: Final = 60  # characters
+OPENID_MAX: Final = 256  # characters
 PROVIDERS_MAX: Final = 10_000
 _ID_BYTES: Final = 9  # 12 base64url characters
 
@@ -34,6 +35,8 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     active: bool = True
     signed_out_at: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] = 0
     """Sign-ins and sign-in links made until then (ms since 1970) are void."""
+    openid: Annotated[str, msgspec.Meta(max_length=OPENID_MAX)] = ""
+    """By what the OpenID provider's claim knows them; "" where they do not sign in by it."""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,6 +72,11 @@ class Providers:
         wanted = _tidy(name)
         return next((p for p in self.list() if p.name == wanted), None)
 
+    def known_as(self, openid: str) -> Provider | None:
+        """The active provider whom the OpenID provider's claim names so, to the letter."""
+        found = (p for p in self.list() if openid and p.openid == openid and p.active)
+        return next(found, None)
+
     def epoch(self, provider: str) -> int | None:
         """The present epoch by id; None for one who is unknown or not active."""
         found = self.get(provider)
@@ -90,15 +98,29 @@ class Providers:
     def revoke(self, name: str) -> Provider:
         """Voids all links of the provider so named (or of that id); new ones can be made at once.
 
-        Raises Refused `not_found`.
+        They sign in by an OpenID provider no more, until that is allowed again. Raises Refused
+        `not_found`.
         """
         with self._locked():
-            found = self.named(name) or self.get(name)
-            if found is None:
-                raise Refused("not_found", f"there is no provider named {name!r}")
-            revoked = msgspec.structs.replace(found, epoch=found.epoch + 1)
-            self._save([revoked if p.id == found.id else p for p in self._by_id.values()])
+            found = self._find(name)
+            revoked = msgspec.structs.replace(found, epoch=found.epoch + 1, openid="")
+            self._replace(revoked)
         return revoked
+
+    def set_openid(self, name: str, openid: str) -> Provider:
+        """Lets the provider so named (or of that id) sign in as `openid`; "" lets them no more.
+
+        Raises Refused `not_found`, `bad_name`, or `already_used` where somebody else does.
+        """
+        if len(openid) > OPENID_MAX or not openid.isprintable() or openid != openid.strip():
+            raise Refused("bad_name", f"a claim's value has 1 to {OPENID_MAX} printable characters")
+        with self._locked():
+            found = self._find(name)
+            if openid and any(p.openid == openid and p.id != found.id for p in self.list()):
+                raise Refused("already_used", f"another provider signs in as {openid!r}")
+            changed = msgspec.structs.replace(found, openid=openid)
+            self._replace(changed)
+        return changed
 
     def sign_out(self, provider: str, now_ms: int) -> None:
         """Ends every sign-in of the provider of that id, and voids sign-in links not yet used.
@@ -114,6 +136,15 @@ class Providers:
                     for p in self._by_id.values()
                 ]
             )
+
+    def _find(self, name: str) -> Provider:
+        found = self.named(name) or self.get(name)
+        if found is None:
+            raise Refused("not_found", f"there is no provider named {name!r}")
+        return found
+
+    def _replace(self, provider: Provider) -> None:
+        self._save([provider if p.id == provider.id else p for p in self._by_id.values()])
 
     def _refresh(self) -> None:
         if self._file.stamp() == self._seen:
@@ -136,6 +167,9 @@ class Providers:
             raise self._file.error("holds the same id twice")
         if len({p.name for p in content.providers}) != len(by_id):
             raise self._file.error("holds the same name twice")
+        openids = [p.openid for p in content.providers if p.openid]
+        if len(set(openids)) != len(openids):
+            raise self._file.error("holds the same openid twice")
         self._by_id = by_id
 
     def _save(self, providers: Sequence[Provider]) -> None:

@@ -9,11 +9,13 @@ import pytest
 from playwright.async_api import expect
 
 from tests.e2e.axe import is_accessible
-from tests.e2e.konsil_server import PROVIDER, ROOT, KonsilServer
+from tests.e2e.konsil_server import PROVIDER, ROOT, KonsilServer, free_port
+from tests.e2e.patience import until
 from tests.e2e.people import Person
 from tests.e2e.stage import Stage, StartKonsil
 from tests.e2e.test_desk import at_desk
 from tests.e2e.test_pages import DESKTOP, PHONE, _fits, _tab_to
+from tests.openid.issuer import SECRET, issuing
 
 
 async def with_authenticator(person: Person) -> Any:
@@ -36,7 +38,11 @@ async def with_authenticator(person: Person) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("size", "locale"), [(PHONE, "de-DE"), (DESKTOP, "fr-FR")], ids=["phone-de", "desktop-fr"]
+    ("size", "locale"),
+    [
+        pytest.param(PHONE, "de-DE", id="phone-de"),
+        pytest.param(DESKTOP, "fr-FR", id="desktop-fr", marks=pytest.mark.soak),
+    ],
 )
 async def test_a_passkey_from_adding_it_to_its_end(
     stage: Stage, start_konsil: StartKonsil, size: dict[str, int], locale: str
@@ -85,3 +91,78 @@ async def test_a_passkey_from_adding_it_to_its_end(
     await _fits(provider, "refused")
     await is_accessible(provider, "refused")
     assert kept["credentials"][0]["credentialId"] not in konsil.log()
+
+
+@pytest.mark.parametrize(
+    ("size", "locale"),
+    [
+        pytest.param(PHONE, "fr-FR", id="phone-fr"),
+        pytest.param(DESKTOP, "en-GB", id="desktop-en", marks=pytest.mark.soak),
+    ],
+)
+async def test_by_way_of_an_openid_provider(
+    stage: Stage, start_konsil: StartKonsil, size: dict[str, int], locale: str
+) -> None:
+    port = free_port()
+    konsil = await start_konsil(
+        settings={
+            "KONSIL_OIDC_ISSUER": f"http://127.0.0.1:{port}",
+            "KONSIL_OIDC_CLIENT_ID": "konsil",
+            "KONSIL_OIDC_CLIENT_SECRET": SECRET,
+            "KONSIL_OIDC_LABEL": "Klinikum Musterstadt",
+            "KONSIL_PASSKEYS": "true",
+        }
+    )
+    provider = await stage.person(Person, viewport=size, locale=locale)
+    await provider.page.goto(f"{konsil.url}/provider")
+    await provider.told("error-message", "link_missing")
+    # It is not there yet.
+    await provider.see("openid-sign-in").click()
+    await provider.told("error-message", "openid_unavailable")
+    await _fits(provider, "not there")
+
+    back = f"{konsil.url}/provider"
+    async with issuing(back, CLIENT_SECRET=SECRET, PORT=str(port)) as issuer:
+        page = provider.page
+        # It was left alone for a moment.
+        await until(lambda: gets_there(provider, issuer.url), "the OpenID provider is asked again")
+        await page.get_by_role("link", name="Cancel").click()
+        await provider.told("error-message", "openid_unused")
+        await _fits(provider, "cancelled")
+        await is_accessible(provider, "cancelled, with two ways to sign in")
+
+        await provider.see("openid-sign-in").click()
+        await page.locator("input[name=login]").fill("ada")
+        await page.locator("input[name=password]").fill("any")
+        await page.locator("button[type=submit]").click()
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url))
+        await page.get_by_role("button", name="Continue").click()
+        await provider.told("error-message", "openid_unknown")
+        assert page.url == back, "what was sent back is gone from the address bar"
+        await _fits(provider, "unknown")
+        await is_accessible(provider, "unknown")
+        assert not [url for url in sent if "code=" in url and "#" not in url]
+
+        await konsil.command("provider", "openid", PROVIDER, "ada")
+        await provider.see("openid-sign-in").click()
+        # Still signed in there.
+        await provider.shows("new-consultation")
+        assert PROVIDER in await provider.see("signed-in").inner_text()
+    assert page.url == back
+    cookies = await provider.context.cookies(f"{konsil.url}/api/v1/desk")
+    assert [one["name"] for one in cookies] == ["APPSESSION"]
+    kept = await page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])")
+    assert "verifier" not in kept
+    await page.reload()
+    await provider.shows("new-consultation")
+    for secret in (SECRET, "ada"):
+        assert secret not in konsil.log()
+
+
+async def gets_there(provider: Person, url: str) -> bool:
+    if not provider.page.url.startswith(url):
+        button = provider.see("openid-sign-in")
+        if await button.is_visible():
+            await button.click()
+    return provider.page.url.startswith(url)

@@ -13,6 +13,7 @@ import pytest
 from tests.integration.conftest import RedisServer
 from tests.integration.served import Served, konsil
 from tests.integration.test_turn_running import write_certificate
+from tests.openid.issuer import issuing
 
 RELAY = {"ROLES": "signaling,turn", "DRAIN_SECONDS": 1}
 
@@ -229,3 +230,18 @@ async def test_no_forwarder_at_all(tmp_path: Path, start_redis: Callable[..., Re
         assert (code, told["forwarder"][0]) == (1, "WRONG")
         code, told = await doctor(**{**settings, "MEDIA_TOPOLOGY": "p2p"})
         assert "forwarder" not in told
+
+
+async def test_the_openid_provider_is_asked_for_its_keys(tmp_path: Path) -> None:
+    settings = well(tmp_path, ROLES="signaling", OIDC_CLIENT_ID="konsil")
+    async with issuing("http://localhost/provider") as issuer:
+        _, told = await doctor(**settings, OIDC_ISSUER=issuer.url)
+        verdict, text = told["OpenID"]
+        assert verdict == "ok"
+        assert f"http://localhost:{settings['PORT']}/provider" in text
+        _, told = await doctor(**settings, OIDC_ISSUER=f"{issuer.url}/")
+        assert told["OpenID"][0] == "WRONG"
+        assert "another name" in told["OpenID"][1]
+    code, told = await doctor(**settings, OIDC_ISSUER=issuer.url)
+    assert code == 1
+    assert told["OpenID"][0] == "WRONG"

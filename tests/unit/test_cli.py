@@ -90,6 +90,33 @@ def test_a_provider_is_added_listed_linked_and_revoked(cli: Cli, tmp_path: Path)
     opened(cli("provider", "link", "Dr. Ada Example"), state, time.time())
 
 
+def test_who_signs_in_by_the_openid_provider_is_said_and_taken_back(
+    cli: Cli, tmp_path: Path
+) -> None:
+    for name in ("Ada", "Bob"):
+        cli("provider", "add", name)
+    providers = Providers(tmp_path / "state")
+    assert cli("provider", "openid", "Ada") == "\n"
+    assert cli("provider", "openid", "Ada", "ada@clinic.example") == "ada@clinic.example\n"
+    assert cli("provider", "openid", "Ada") == "ada@clinic.example\n"
+    known = providers.known_as("ada@clinic.example")
+    assert known is not None
+    assert known.name == "Ada"
+    assert providers.known_as("Ada@clinic.example") is None
+    assert providers.known_as("") is None
+    assert cli.refusal("provider", "openid", "Bob", "ada@clinic.example")[0] == 1
+    assert cli.refusal("provider", "openid", "Bob", "")[0] == 2
+    assert cli.refusal("provider", "openid", "Bob", "x", "--remove")[0] == 2
+    assert cli.refusal("provider", "openid", "Bob", "two\nlines")[0] == 1
+    assert cli.refusal("provider", "openid", "Bob", "x" * 257)[0] == 1
+    assert cli("provider", "openid", "Ada", "--remove") == "\n"
+    assert providers.known_as("ada@clinic.example") is None
+    # Whom one revokes, one does not want to come in by another door.
+    cli("provider", "openid", "Bob", "bob")
+    cli("provider", "revoke", "Bob")
+    assert providers.known_as("bob") is None
+
+
 def test_passkeys_are_listed_and_removed(cli: Cli, tmp_path: Path) -> None:
     cli("provider", "add", "Ada")
     kept = PasskeyFiles(tmp_path / "state")

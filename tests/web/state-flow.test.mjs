@@ -221,12 +221,12 @@ test("what belongs to a sign-in goes with it", () => {
     { type: "signed_in", provider: { id: "p", name: "Dr. Seidel" } },
     { type: "list", list, kept: true },
     { type: "next_link", link: "x" },
-    { type: "ways", ways: { passkey: true } },
+    { type: "ways", ways: { passkey: true, openid: "Clinic" } },
     { type: "passkeys", passkeys: [{ id: "0123abcd", added: "2026-11-22" }] },
     { type: "refused", code: "signed_out" },
   );
   assert.deepEqual(state.passkeys, []);
-  assert.deepEqual(state.ways, { passkey: true }, "how one gets in again stays");
+  assert.deepEqual(state.ways, { passkey: true, openid: "Clinic" }, "how one gets in again stays");
   assert.deepEqual(
     [state.phase, state.problem, state.provider, state.list, state.nextLink],
     ["problem", "signed_out", null, [], ""],
@@ -238,7 +238,7 @@ test("every refusal of the desk has words", () => {
   for (const code of [
     "link_missing", "link_incomplete", "token_invalid", "token_wrong_role", "token_closed",
     "token_revoked", "already_used", "not_signed_in", "signed_out", "unreachable", "constructor", "",
-    "passkey_refused", "passkey_unused",
+    "passkey_refused", "passkey_unused", "openid_refused", "openid_unknown", "openid_unavailable",
   ]) {
     assert.equal(signInWords(code).length, 3, code);
   }

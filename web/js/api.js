@@ -15,7 +15,7 @@
  *   starts_at: number, opens_at: number, closes_at: number}} Consultation times in ms since 1970
  * @typedef {{starts_at: string, minutes: number, opens_before: number, links: number}} Wish
  * @typedef {{id: string, name: string}} Provider
- * @typedef {{passkey: boolean}} Ways  to sign in besides with a link
+ * @typedef {{passkey: boolean, openid: string | null}} Ways  to sign in besides with a link; openid: its name
  * @typedef {{provider: Provider | null, ends_at: number | null, ways: Ways, server_time: number}} DeskView
  * @typedef {{name: string, since: number, connected: boolean}} Waiting  since in ms since 1970
  * @typedef {{open: boolean, host_present: boolean, inside: number, waiting: Waiting[],

@@ -38,16 +38,32 @@ const PASSKEY_WORDS = Object.freeze({
 });
 
 const store = createStore(reduceProvider, PROVIDER_START);
+/** Good for one try. */
+let returned = takeReturn();
 const parsed = takeFragment("provider");
 // This one signs in: it does not stay where it could be read over a shoulder or bookmarked.
 if (location.hash !== "") history.replaceState(null, "", location.pathname);
 /** @type {OwnList | null} */
 let own = null;
 
-/** With the link, or with the cookie of an earlier one. */
+/**
+ * What an OpenID provider has sent somebody back with. It goes from the address at once.
+ * @returns {URLSearchParams | null}
+ */
+function takeReturn() {
+  for (const text of [location.search, location.hash]) {
+    const given = new URLSearchParams(text.slice(1));
+    if (!given.has("state") || !(given.has("code") || given.has("error"))) continue;
+    history.replaceState(null, "", location.pathname);
+    return given;
+  }
+  return null;
+}
+
+/** With the link, with the cookie of an earlier one, or with what an OpenID provider has said. */
 async function open() {
   try {
-    const desk = parsed.ok ? await enter(parsed.link.token) : await askDesk();
+    const desk = await enterSomehow();
     store.dispatch({ type: "ways", ways: desk.ways });
     if (desk.provider !== null) welcome(desk.provider);
     else store.dispatch({ type: "refused", code: parsed.ok ? "already_used" : parsed.code });
@@ -55,6 +71,23 @@ async function open() {
     store.dispatch({ type: "refused", code: error instanceof ApiError ? error.code : "internal" });
     // Where the link does not do, another way may.
     askDesk().then(({ ways }) => store.dispatch({ type: "ways", ways }), () => {});
+  }
+}
+
+async function enterSomehow() {
+  const given = returned;
+  returned = null;
+  if (given !== null) return (await import("./openid.js")).comeBack(given);
+  return parsed.ok ? enter(parsed.link.token) : askDesk();
+}
+
+async function goToOpenId() {
+  store.dispatch({ type: "retry" });
+  try {
+    const { leaveFor } = await import("./openid.js");
+    await leaveFor();
+  } catch (error) {
+    store.dispatch({ type: "refused", code: error instanceof ApiError ? error.code : "internal" });
   }
 }
 
@@ -263,6 +296,7 @@ void startPage({
           void open();
         },
         passkey: () => void openWithPasskey(),
+        openid: () => void goToOpenId(),
       }),
   },
   titleOf: (state) => {

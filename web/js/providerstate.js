@@ -53,7 +53,7 @@ export const PROVIDER_START = Object.freeze({
   kept: false,
   queues: {},
   nextLink: "",
-  ways: { passkey: false },
+  ways: { passkey: false, openid: null },
   passkeys: [],
 });
 

@@ -19,6 +19,10 @@ const WORDS = Object.freeze({
   not_signed_in: ["provider.timed_out", "provider.timed_out_do", false],
   passkey_unused: ["provider.sign_in", "passkey.unused_do", false],
   passkey_refused: ["passkey.refused", "passkey.refused_do", false],
+  openid_unused: ["provider.sign_in", "openid.unused_do", false],
+  openid_refused: ["openid.refused", "openid.refused_do", false],
+  openid_unknown: ["openid.unknown", "openid.unknown_do", false],
+  openid_unavailable: ["openid.unavailable", "openid.unavailable_do", false],
   unreachable: ["trouble.title", "provider.unreachable", true],
   store_unavailable: ["trouble.title", "provider.unreachable", true],
   going_away: ["trouble.title", "provider.unreachable", true],
@@ -42,7 +46,7 @@ const CHOICE = new Set(["link_missing", "signed_out", "not_signed_in"]);
  * @param {ProviderState} state
  */
 function hasWays({ ways }) {
-  return ways.passkey;
+  return ways.passkey || ways.openid !== null;
 }
 
 /** @returns {import("./dom.js").Part<ProviderState>} */
@@ -60,10 +64,10 @@ export function createSigningIn() {
 }
 
 /**
- * @param {{again: () => void, passkey: () => void}} does
+ * @param {{again: () => void, passkey: () => void, openid: () => void}} does
  * @returns {import("./dom.js").Part<ProviderState>}
  */
-export function createSignedOut({ again, passkey }) {
+export function createSignedOut({ again, passkey, openid }) {
   /** @type {View<ProviderState>} */
   const view = new View();
   const words = (/** @type {ProviderState} */ s) => signInWords(s.problem);
@@ -91,6 +95,17 @@ export function createSignedOut({ again, passkey }) {
             onclick: on(passkey),
           },
           () => t("way.passkey"),
+        ),
+        view.h(
+          "button",
+          {
+            type: "button",
+            class: (s) => (s.ways.passkey ? "" : "primary"),
+            "data-testid": "openid-sign-in",
+            hidden: (s) => s.ways.openid === null,
+            onclick: on(openid),
+          },
+          (s) => t("way.openid", { name: s.ways.openid ?? "" }),
         ),
       ),
       view.h(

@@ -14,6 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from signaling.deps import OpenIdSettings
 from signaling.limits import FIRST_DELAY, FREE_FAILURES
 from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import PUBLIC_URL, Consultation, Deployment, Node
@@ -203,7 +204,14 @@ async def test_a_host_gets_ice_servers_before_the_room_is_open(
 
 
 async def test_the_api_describes_itself(start: StartNode, deployment: Deployment) -> None:
-    node = await start(passkeys=PasskeyFiles(deployment.state_dir))
+    node = await start(
+        passkeys=PasskeyFiles(deployment.state_dir),
+        # Nobody is asked before somebody signs in.
+        openid=OpenIdSettings(
+            issuer="https://login.invalid", client_id="c", secret=str,
+            claim="sub", scope="openid", label="L",
+        ),
+    )  # fmt: skip
     async with await Raw.connect(node) as raw:
         answer = await raw.request("/api/v1/openapi.json")
     assert answer.json["openapi"].startswith("3.1")
