@@ -6,6 +6,7 @@ what that node hands over.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from signaling.courier import Courier
 from signaling.deps import Deps
 from signaling.handover import Handover
 from signaling.headers import origin_of
-from signaling.limits import AddressThrottle, AwaitingHello
+from signaling.limits import AddressThrottle, Allowances, AwaitingHello
 from signaling.mailbox import Mailbox, Resumed
 from signaling.messages import Bye, Error, Hello, Welcome, room_view
 from signaling.node import NodeLink
@@ -38,6 +39,16 @@ from waiting_room.tokens import Claims, TokenType, verify
 
 GRACE_S: Final = 3600
 """How long after its closing a token still brings somebody back into a call under way."""
+
+HELLO_RATE: Final = 1.0  # per second
+HELLO_BURST: Final = 10
+"""Of one participant: somebody who reloads in haste on a bad phone, and no more. Coming back to
+messages that are still here costs little and is not counted."""
+
+NEWCOMER_RATE: Final = 5.0
+NEWCOMER_BURST: Final = 60
+"""Of one room, of clients and guests that its session does not know: each is one more change that
+everybody sees. A full room of 50 comes at once, after a restart, too."""
 
 _KINDS: Final = (TokenType.HOST, TokenType.CLIENT, TokenType.GUEST)
 
@@ -73,6 +84,8 @@ class Arrivals:
             new_mailbox=self._new_mailbox,
         )
         self.awaiting = AwaitingHello()
+        self._hellos = Allowances(HELLO_RATE, HELLO_BURST)
+        self._newcomers = Allowances(NEWCOMER_RATE, NEWCOMER_BURST)
         self.draining = False
 
     def claims_of(self, token: str, allowed: tuple[TokenType, ...], grace: float = 0) -> Claims:
@@ -116,8 +129,26 @@ class Arrivals:
             reopen=hello.reopen and role is Role.HOST,
             groups=hello.groups,
         )
-        if not self._resume_from_memory(arrival):
-            self._spawn(self._arrive(arrival))
+        if self._resume_from_memory(arrival):
+            return
+        wait = self._wait(arrival)
+        if wait > 0:
+            retry_after = math.ceil(wait * 10) / 10
+            detail = "too many arrivals; come back in a moment"
+            self._refuse(socket, Refused("slow_down", detail, {"retry_after": retry_after}))
+            return
+        self._spawn(self._arrive(arrival))
+
+    def _wait(self, arrival: Arrival) -> float:
+        """Seconds until this one may change the session."""
+        now = self._deps.clock.monotonic()
+        wait = self._hellos.take(arrival.participant, now)
+        if wait > 0 or arrival.role is Role.HOST:
+            return wait
+        session = self._rooms.session(arrival.claims.room)
+        if session is not None and session.find(arrival.participant) is not None:
+            return 0.0
+        return self._newcomers.take(arrival.claims.room, now)
 
     def _refuse_token(self, socket: Socket, error: TokenError) -> None:
         delay = 0.0

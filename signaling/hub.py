@@ -25,7 +25,7 @@ from signaling.mailbox import Mailbox
 from signaling.messages import Ack, Bye, ClientMessage, Hello, Signal, Tell
 from signaling.metrics import Gauges
 from signaling.node import KIND, NodeLink, Note, NoteKind
-from signaling.room import Member, Room
+from signaling.room import VIEW_EVERY_S, Member, Room
 from signaling.rooms import Rooms
 from signaling.seats import Seat
 from signaling.socket import Socket
@@ -55,6 +55,8 @@ class Hub:
         store = deps.store
         self._brake = Brake(deps.random(32))
         self.rooms = Rooms(deps.clock, store.node, tells_place=deps.tells_place)
+        self.rooms.later = self._show_later
+        self._showing: asyncio.Task[None] | None = None
         self._link = NodeLink(store, deps.clock, spawn)
         self._courier = Courier(
             store=store,
@@ -250,6 +252,17 @@ class Hub:
         answer = _handed(note, member if member.instance == note.instance else None)
         self.rooms.take_over(member)
         return answer
+
+    # --- views ---
+
+    def _show_later(self) -> None:
+        if self._showing is None or self._showing.done():
+            self._showing = self._tasks.spawn(self._show_late())
+
+    async def _show_late(self) -> None:
+        while self.rooms.late:
+            await asyncio.sleep(VIEW_EVERY_S)
+            self.rooms.show_late()
 
     def _renew_soon(self) -> None:
         self.upkeep.renew_soon()

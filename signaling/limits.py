@@ -87,6 +87,35 @@ class Allowance:
         return 0.0
 
 
+class Allowances:
+    """An Allowance for each key. Of whom all of the burst is free again is forgotten when the next
+    one asks; and at 10,000 keys the one that asked longest ago."""
+
+    __slots__ = ("_burst", "_kept", "_known", "_rate")
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._kept = burst / rate  # seconds
+        # With when they last asked; the longest ago first.
+        self._known: dict[str, tuple[Allowance, float]] = {}
+
+    def take(self, key: str, now: float) -> float:
+        """Takes one for `key` and gives 0.0, or gives the seconds until there is one."""
+        known = self._known
+        allowance, _ = known.pop(key, (Allowance(self._rate, self._burst), now))
+        while known:
+            oldest = next(iter(known))
+            if len(known) < ADDRESSES and known[oldest][1] > now - self._kept:
+                break
+            del known[oldest]
+        known[key] = (allowance, now)
+        return allowance.take(now)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
 def address_key(address: str) -> str:
     """Whom an address stands for: an IPv4 address, or the /64 of an IPv6 one (v4-mapped: the
     IPv4 address). Anything else (a Unix socket) is one key, ``"local"``."""

@@ -1,6 +1,7 @@
 """Receipts: of a consent, and that a session has been deleted. None of them is kept here."""
 
 import asyncio
+import math
 from typing import Annotated, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from signaling.arrivals import GRACE_S
 from signaling.consent_texts import read_texts
 from signaling.credentials import PARTICIPANT, Credentials, participant_secret
 from signaling.deps import Deps
+from signaling.limits import Allowances
 from signaling.rooms import Rooms
 from waiting_room.errors import Refused
 from waiting_room.inventory import holds_anything
@@ -30,7 +32,12 @@ from waiting_room.tokens import Claims, TokenType
 _GUESTS: Final = (TokenType.CLIENT, TokenType.GUEST)
 _ROOM_TOKENS: Final = (TokenType.HOST, *_GUESTS)
 MAX_LOOKING: Final = 32
-"""Who may wait for a look through the store; one more is told `slow_down`."""
+"""Rooms for which a look through the store is under way or waits for its turn; whoever asks for one
+more is told `slow_down`. All who ask for the same room meanwhile share one look."""
+
+LOOK_RATE: Final = 0.5  # per second
+LOOK_BURST: Final = 10
+"""Of one room: everybody who was there may have a receipt, and come back for it."""
 
 
 class Consent(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,7 +66,8 @@ class ReceiptApi:
         self._rooms = rooms
         self._texts = read_texts(deps.web_root)
         self._looking = asyncio.Lock()
-        self._waiting = 0
+        self._looks: dict[str, asyncio.Future[bool | Exception]] = {}
+        self._rates = Allowances(LOOK_RATE, LOOK_BURST)
 
     def routes(self) -> list[web.RouteDef]:
         """Give what there is about receipts."""
@@ -96,17 +104,40 @@ class ReceiptApi:
     async def deletion(self, request: web.Request) -> web.StreamResponse:
         """Look whether anything is left of a session; say so if nothing is."""
         claims = await self._credentials.claims(request, _ROOM_TOKENS, grace=GRACE_S)
-        if self._waiting >= MAX_LOOKING:
-            raise Refused("slow_down", "too many look at once", {"retry_after": 2})
-        self._waiting += 1
-        try:
-            async with self._looking:
-                held = self._rooms.get(claims.room) is not None
-                if held or await holds_anything(self._deps.store.shared, claims.room):
-                    raise Refused("not_ended", "the session has not ended", {"retry_after": 1})
-        finally:
-            self._waiting -= 1
+        look = self._looks.get(claims.room)
+        if look is None:
+            held = await self._look(claims.room)
+        else:
+            outcome = await asyncio.shield(look)
+            if isinstance(outcome, Exception):
+                raise outcome
+            held = outcome
+        if held:
+            raise Refused("not_ended", "the session has not ended", {"retry_after": 1})
         return self._signed(self._receipt(claims, "deletion", statement=DELETED))
+
+    async def _look(self, room: str) -> bool:
+        """Whether anything is left of a room; the only look at it that is under way."""
+        if len(self._looks) >= MAX_LOOKING:
+            raise Refused("slow_down", "too many look at once", {"retry_after": 2})
+        wait = self._rates.take(room, self._deps.clock.monotonic())
+        if wait > 0:
+            retry_after = math.ceil(wait * 10) / 10
+            raise Refused("slow_down", "asked too often", {"retry_after": retry_after})
+        look = self._looks[room] = asyncio.get_running_loop().create_future()
+        try:
+            async with self._looking:  # each goes through the whole database
+                held = self._rooms.get(room) is not None
+                held = held or await holds_anything(self._deps.store.shared, room)
+        except Exception as error:
+            look.set_result(error)
+            raise
+        else:
+            look.set_result(held)
+            return held
+        finally:
+            del self._looks[room]
+            look.cancel()  # only where this was cancelled: those who share it end as well
 
     async def verify(self, request: web.Request) -> web.StreamResponse:
         """Say whether a receipt is one of this server's, as it was given."""

@@ -15,6 +15,7 @@ from signaling.limits import Allowance
 from signaling.mailbox import Letter, Mailbox
 from signaling.messages import Bye, room_message
 from waiting_room.participant import (
+    INSIDE,
     Role,
     Status,
 )
@@ -35,6 +36,12 @@ MAX_BACKLOG: Final = 256
 """Signals of this node held back while older ones are on their way from Redis; one more is told
 `slow_down`. What comes from Redis lies beside them: a mailbox of it at most, for no more is fetched
 until there is nothing left."""
+
+
+VIEW_EVERY_S: Final = 0.1
+VIEW_BURST: Final = 10
+"""So many views in a row are sent to a member at once; then one every 0.1 s with all that has
+changed. Only what people outside do waits: who is inside, and the way of the media, never does."""
 
 
 class Hold(Enum):
@@ -67,6 +74,8 @@ class Member:
         "socket",
         "unconfirmed",
         "view_hash",
+        "view_inside",
+        "views",
     )
 
     def __init__(
@@ -101,6 +110,10 @@ class Member:
         self.allowances: dict[str, Allowance] = {}
         """Of messages that have a rate of their own, by their kind."""
         self.view_hash = 0
+        """Of the view that it has."""
+        self.view_inside = 0
+        """Of what in that view must never be late."""
+        self.views = Allowance(1 / VIEW_EVERY_S, VIEW_BURST)
 
     @property
     def connected(self) -> bool:
@@ -185,10 +198,10 @@ class Room:
         """Jobs that are at work on it: see Rooms.using."""
 
     def adopt(self, session: Session) -> list[Member]:
-        """Take `session` as the present one unless it is older; tell everybody what changed.
+        """Take `session` as the present one unless it is older.
 
         Gives the members who are no longer part of it: their sockets are closing, and the caller
-        forgets them.
+        forgets them. The others are to be shown it.
         """
         known = self.session
         if known is not None and (session.created_at, session.version) < (
@@ -211,8 +224,6 @@ class Room:
                 gone.append(member)
                 if member.socket is not None:
                     member.socket.say_bye(*bye)
-        for member in self.members.values():
-            self.show(member)
         return gone
 
     def farewell(self, participant: str) -> tuple[Bye, int] | None:
@@ -227,20 +238,28 @@ class Room:
         """What `member` may see now; remembered as seen."""
         view = None if self.session is None else self._view(self.session, member)
         if view is not None:
-            member.view_hash = _hash(view)
+            member.view_hash, member.view_inside = _hash(view), _inside(view)
         return view
 
-    def show(self, member: Member) -> None:
-        """Send `member` the view if it differs from the last one in more than its version."""
+    def show(self, member: Member, now: float) -> bool:
+        """Send `member` the view if it differs from the last one in more than its version.
+
+        `now`: monotonic seconds. False: it does, but too many came before; show it in a moment.
+        """
         if not member.connected or self.session is None:
-            return
+            return True
         view = self._view(self.session, member)
         if view is None:
-            return
+            return True
         seen = _hash(view)
-        if seen != member.view_hash and member.socket is not None:
-            member.view_hash = seen
-            member.socket.send(room_message(view))
+        if seen == member.view_hash or member.socket is None:
+            return True
+        inside = _inside(view)
+        if member.views.take(now) > 0 and inside == member.view_inside:
+            return False
+        member.view_hash, member.view_inside = seen, inside
+        member.socket.send(room_message(view))
+        return True
 
     def _view(self, session: Session, member: Member) -> RoomView | None:
         return view_for(session, member.id, tells_place=self._tells_place)
@@ -257,3 +276,11 @@ def _hash(view: RoomView) -> int:
     return hash(
         (view.you, view.host_present, view.locked, view.place, view.participants, view.media)
     )
+
+
+def _inside(view: RoomView) -> int:
+    """What messages between those inside refer to: they must not come before it."""
+    people = tuple(
+        (p.id, p.instance, p.status, p.connected) for p in view.participants if p.status in INSIDE
+    )
+    return hash((view.you, view.media, people))

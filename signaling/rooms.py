@@ -1,6 +1,6 @@
 """The rooms of this node, and who in them is here, away for a while, or gone."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
@@ -29,6 +29,10 @@ class Rooms:
         """Members without a socket, in the order in which they lost it."""
         self.stale: dict[Member, None] = {}
         """Members of whom Redis has to be told, or has to be asked for mail."""
+        self.late: dict[Member, None] = {}
+        """Members whose view has changed and is to be shown in a moment."""
+        self.later: Callable[[], None] = lambda: None
+        """Called when there are some; whoever is called has `show_late` done."""
         self.adopted: Callable[[Room, Session | None], None] = lambda room, before: None
         """Called with every newer session that a room takes, and the one before."""
         self.ended: Callable[[Room], None] = lambda room: None
@@ -87,6 +91,8 @@ class Rooms:
         """Take a newer session: see Room.adopt. Who is no longer part of it is forgotten."""
         before = room.session
         gone = room.adopt(session)
+        if room.session is session:
+            self._show(list(room.members.values()))
         if room.session is not before:
             self.adopted(room, before)
         for member in gone:
@@ -107,6 +113,21 @@ class Rooms:
                 # It has come to another node, which is going to ask for its mailbox.
                 member.socket.say_bye(_TAKEN_OVER, close_code("taken_over"))
         self._close_if_empty(room)
+
+    def show_late(self) -> None:
+        """Show what had to wait, to those whose time has come."""
+        late, self.late = self.late, {}
+        self._show(late)
+
+    def _show(self, members: Iterable[Member]) -> None:
+        now = self._clock.monotonic()
+        for member in members:
+            if member.room.show(member, now):
+                self.late.pop(member, None)
+            else:
+                self.late[member] = None
+        if self.late:
+            self.later()
 
     def _begin_anew(self, member: Member) -> None:
         """Redis had lost the session, and another node began one before it could be put back.
@@ -159,6 +180,7 @@ class Rooms:
         """It is no longer served here."""
         self.away.pop(member, None)
         self.stale.pop(member, None)
+        self.late.pop(member, None)
         if member.room.members.get(member.id) is member:
             del member.room.members[member.id]
             self._close_if_empty(member.room)

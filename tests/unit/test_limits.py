@@ -19,6 +19,7 @@ from signaling.limits import (
     PAUSE,
     REFUSALS_IN_A_ROW,
     AddressThrottle,
+    Allowances,
     AwaitingHello,
     TokenBucket,
     address_key,
@@ -189,3 +190,16 @@ def test_silent_sockets_are_counted_in_all() -> None:
 def test_leaving_without_having_entered_is_our_own_fault() -> None:
     with pytest.raises(AssertionError):
         AwaitingHello().leave("192.0.2.7")
+
+
+def test_allowances_are_kept_for_each_and_forgotten_when_they_are_full() -> None:
+    some = Allowances(rate=0.5, burst=2)
+    assert [some.take("a", 0.0) for _ in range(3)] == [0.0, 0.0, pytest.approx(2.0)]
+    assert some.take("b", 0.0) == 0.0
+    assert some.take("a", 1.9) > 0
+    assert some.take("a", 2.0) == 0.0
+    some.take("c", 4.1)
+    assert len(some) == 2, "all of b's was free again at 4"
+    for number in range(ADDRESSES + 5):
+        some.take(str(number), 4.2)
+    assert len(some) == ADDRESSES

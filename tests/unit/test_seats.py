@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from konsil.settings import Settings
-from signaling.address import is_trusted, parse_networks
+from signaling.address import is_trusted
 from signaling.brake import Brake
 from signaling.seats import CONNECTIONS_PER_ADDRESS, MAX_CONNECTIONS, Full, Seat, Seats
 
@@ -119,7 +121,7 @@ def test_whatever_happens_nothing_is_counted_that_is_not_there(
 
 
 def test_who_is_a_proxy() -> None:
-    trusted = parse_networks(["10.0.0.0/8", "::1"])
+    trusted = (ip_network("10.0.0.0/8"), ip_network("::1"))
     assert is_trusted("10.1.2.3", trusted)
     assert is_trusted("::ffff:10.1.2.3", trusted)
     assert is_trusted("::1", trusted)

@@ -13,6 +13,7 @@ import resource
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +21,6 @@ import pytest
 import uvloop
 
 from konsil import tls as certificates
-from signaling.address import parse_networks
 from signaling.guard import HURRIED_IDLE_DEADLINE, IDLE_DEADLINE
 from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.conftest import StartNode
@@ -209,7 +209,7 @@ async def test_a_websocket_keeps_its_seat_to_the_end(narrow: Node) -> None:
 
 
 async def test_behind_a_proxy_those_count_who_are_behind_it(start: StartNode) -> None:
-    node = await start(connections_per_address=2, trusted_proxies=parse_networks(["127.0.0.0/8"]))
+    node = await start(connections_per_address=2, trusted_proxies=(ip_network("127.0.0.0/8"),))
     async with contextlib.AsyncExitStack() as opened:
 
         async def websocket(address: str) -> int:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from typing import Any
 
 import pytest
 
+from signaling import receipt_api
+from signaling.credentials import Credentials
+from signaling.receipt_api import LOOK_BURST
 from tests.integration.conftest import until
 from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import PUBLIC_URL, Deployment, Node
 from tests.integration.signaling.page import Page
 from tests.integration.signaling.raw import Answer
 from tests.integration.signaling.test_http_api import ask
+from waiting_room.inventory import holds_anything
 from waiting_room.receipts import verify
-from waiting_room.tokens import TokenType
+from waiting_room.store import Shared
+from waiting_room.tokens import Claims, TokenType
 
 HOST, CLIENT = TokenType.HOST, TokenType.CLIENT
 NOTICE, AGREED = "Picture and sound …", "I agree."
@@ -136,6 +142,56 @@ async def test_other_rooms_do_not_matter(start: StartNode, page: NewPage) -> Non
     assert (await deletion(node, stranger)).status == 200
     await host.do("end")
     assert (await deletion(node, host)).status == 200
+
+
+async def test_one_look_is_for_all_who_ask_meanwhile(
+    start: StartNode, page: NewPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a room, however many ask for it, takes one of the places there are."""
+    monkeypatch.setattr(receipt_api, "MAX_LOOKING", 1)
+    looks, known, go_on = [], [], asyncio.Event()
+    read_claims = Credentials.claims
+
+    async def claims(self: Credentials, *given: Any, **more: Any) -> Claims:
+        found = await read_claims(self, *given, **more)
+        known.append(found.room)
+        return found
+
+    async def slowly(shared: Shared, room: str) -> bool:
+        looks.append(room)
+        await go_on.wait()
+        return await holds_anything(shared, room)
+
+    monkeypatch.setattr(Credentials, "claims", claims)
+    monkeypatch.setattr(receipt_api, "holds_anything", slowly)
+    node = await start()
+    ours = page(HOST)
+    other = page(HOST, consultation=ours.consultation.deployment.consultation())
+    asked = [asyncio.create_task(deletion(node, ours)) for _ in range(2 * LOOK_BURST)]
+    await until(lambda: len(known) == len(asked))
+    refused = await deletion(node, other)
+    assert (refused.status, refused.json["code"]) == (429, "slow_down")
+    go_on.set()
+    assert {answer.status for answer in await asyncio.gather(*asked)} == {200}
+    assert looks == [ours.consultation.room]
+    assert (await deletion(node, other)).status == 200
+
+
+async def test_a_room_may_be_looked_for_so_often(
+    start: StartNode, page: NewPage, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = deployment.clock.monotonic()
+    monkeypatch.setattr(deployment.clock, "monotonic", lambda: at)
+    node = await start()
+    ours = page(HOST)
+    other = page(HOST, consultation=ours.consultation.deployment.consultation())
+    statuses = [(await deletion(node, ours)).status for _ in range(LOOK_BURST + 1)]
+    assert statuses == [200] * LOOK_BURST + [429]
+    refused = await deletion(node, ours)
+    assert refused.json["code"] == "slow_down"
+    assert (await deletion(node, other)).status == 200
+    at += refused.json["retry_after"]
+    assert (await deletion(node, ours)).status == 200
 
 
 async def test_without_redis_nothing_is_claimed(
