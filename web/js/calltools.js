@@ -212,6 +212,8 @@ export class CallTools extends Emitter {
 
   /** What is asked for is what is shown, but for these. */
   #refine() {
+    // A small window tells of its end late.
+    if (this.#closed) return;
     const { receives } = this.line;
     const floating = this.floating.shown;
     this.#call.refine((tiles) => {
