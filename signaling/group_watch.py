@@ -50,8 +50,8 @@ RETRY_AFTER_S: Final = 1.0
 MAX_DROPS: Final = 1024
 """Farewells to forwarders on their way at once; one more is left to the forwarder's timeouts."""
 
-LINGER_S: Final = 12.0
-"""How long a former way stays: the pages go on with it until media comes the new way."""
+LINGER_S: Final = 22.0
+"""How long a former way stays: the pages go on with it until media comes the new way, or 20 s."""
 
 _LOOK_AGAIN_S: Final = 0.1
 _PLACINGS: Final = 4

@@ -75,6 +75,19 @@ test("somebody without a microphone is moved after some patience", () => {
   assert.deepEqual(page.at(PATIENCE), ["show b 1", "tell b sfu"]);
 });
 
+test("a way on which nothing comes takes nobody from one that works", () => {
+  const page = talkingDirectly("b", "c");
+  page.moves.go(1, 0);
+  for (const id of ["b", "c"]) page.there(id, 1, "tracks");
+  assert.deepEqual(page.at(2 * PATIENCE), []);
+  page.moves.there("b", 1, "sound", 2 * PATIENCE);
+  page.moves.there("b", 1, "picture", 2 * PATIENCE + STEADY);
+  assert.deepEqual(page.said(), ["show b 1", "tell b sfu"]);
+  // With neither microphone nor camera nothing ever comes.
+  assert.deepEqual(page.at(DEADLINE - 1), []);
+  assert.deepEqual(page.at(DEADLINE), ["rest b", "show c 1", "tell c sfu", "rest c"]);
+});
+
 test("who was not heard before is shown as soon as there is something", () => {
   const page = new Page();
   page.moves.people(["b"], new Set(), 0);

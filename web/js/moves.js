@@ -21,7 +21,7 @@
  * @property {Way | null} via
  * @property {boolean} there the new way has tracks of this one
  * @property {number} heardAt when the first sound came over it, ms; Infinity: not yet
- * @property {boolean} seen
+ * @property {number} seenAt when the first picture came over it, ms; Infinity: not yet
  * @property {boolean} camera whether there is a picture to wait for
  * @property {"p2p" | "sfu" | null} told
  * @property {"p2p" | "sfu" | null} theirs from where this one takes ours
@@ -32,14 +32,21 @@
 export const PICTURE = 1_500;
 /** From the first sound until it is relied on, ms: a decoder has to find its pace, keys may just change. */
 export const STEADY = 600;
-/** Somebody without a microphone is never heard, ms. */
+/** Somebody without a microphone is seen and never heard; from the first picture, ms. */
 export const PATIENCE = 4_000;
-/** After so long a former way is given up though the other side has not said that it is, too, ms. */
-export const DEADLINE = 10_000;
+/**
+ * After so long a former way is given up though nothing has come over the next, or the other side has not
+ * said that it is given up there, too, ms. A busy machine may need half of it to begin.
+ */
+export const DEADLINE = 20_000;
 /** And so long a former forwarder is kept for those who cannot be heard over the next, ms. */
 export const FAREWELL = 30_000;
 /** Others may be behind us in leaving a forwarder for the next, ms. */
 export const GRACE = 3_000;
+
+const NOTHING_YET = Object.freeze({
+  there: false, heardAt: Number.POSITIVE_INFINITY, seenAt: Number.POSITIVE_INFINITY,
+});
 
 /** @param {Way} way */
 const kindOf = (way) => (way === "p2p" ? "p2p" : "sfu");
@@ -78,7 +85,7 @@ export class Moves {
     this.#doneAt = Number.POSITIVE_INFINITY;
     if (way !== "p2p") this.#open.add(way);
     for (const entry of this.#people.values()) {
-      Object.assign(entry, { there: false, heardAt: Number.POSITIVE_INFINITY, seen: false, rested: false });
+      Object.assign(entry, { ...NOTHING_YET, rested: false });
     }
     this.#look(now);
   }
@@ -95,8 +102,8 @@ export class Moves {
     for (const id of ids) {
       if (this.#people.has(id)) continue;
       this.#people.set(id, {
-        via: direct.has(id) ? "p2p" : null, there: false, heardAt: Number.POSITIVE_INFINITY, seen: false,
-        camera: true, told: direct.has(id) ? "p2p" : null, theirs: null, rested: false,
+        via: direct.has(id) ? "p2p" : null, ...NOTHING_YET, camera: true,
+        told: direct.has(id) ? "p2p" : null, theirs: null, rested: false,
       });
     }
     this.#look(now);
@@ -121,7 +128,7 @@ export class Moves {
     if (!entry || way !== this.#target) return;
     entry.there = true;
     if (what === "sound") entry.heardAt = Math.min(entry.heardAt, now);
-    if (what === "picture") entry.seen = true;
+    if (what === "picture") entry.seenAt = Math.min(entry.seenAt, now);
     this.#look(now);
   }
 
@@ -208,12 +215,14 @@ export class Moves {
   }
 
   /** @param {Entry} entry @param {number} now */
-  #isReady({ there, via, heardAt, seen, camera }, now) {
+  #isReady({ there, via, heardAt, seenAt, camera }, now) {
     if (!there) return false;
     if (via === null) return true;
     if (heardAt !== Number.POSITIVE_INFINITY) {
-      return now - heardAt >= (seen || !camera ? STEADY : PICTURE);
+      const complete = seenAt !== Number.POSITIVE_INFINITY || !camera;
+      return now - heardAt >= (complete ? STEADY : PICTURE);
     }
-    return now - this.#since >= PATIENCE;
+    // That there are tracks says little: on a busy machine it takes seconds until something comes in them.
+    return now - seenAt >= PATIENCE || now - this.#since >= DEADLINE;
   }
 }
