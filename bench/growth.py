@@ -250,7 +250,7 @@ def main(arguments: list[str]) -> int:
     print(f"\n{show(result)}\n\n{path}\n{path.with_suffix('.html')}")
     if write_sizing:
         text = sizing.document(result, report.machine(), show(result))
-        sizing.PATH.write_text(text)
+        sizing.PATH.write_text(text + sizing.by_hand(sizing.PATH.read_text()))
         print(sizing.PATH)
     return 0
 

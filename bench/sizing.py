@@ -10,9 +10,9 @@ PATH = ROOT / "docs" / "sizing.md"
 
 _TEXT = """# Sizing
 
-Made by `make bench ARGS="growth --sizing"`; not to be edited. Measured with {measured_on}:
-one server process on one core, the load client on the other, load average of the machine {load:.1f}
-at the end.
+Made by `make bench ARGS="growth --sizing"`, but for its last part; not to be edited. Measured with
+{measured_on}: one server process on one core, the load client on the other, load average of the
+machine {load:.1f} at the end.
 
 One core for a server process, with a private Redis beside it and {rooms:,} clients waiting in as
 many rooms:
@@ -33,6 +33,16 @@ levels from 100 on.
 {table}
 ```
 """
+
+
+BY_HAND = "## Media bots"
+"""What follows this heading is not of this run, and stays as it is."""
+
+
+def by_hand(text: str) -> str:
+    """The part of a former document that is kept, with its heading; "" where there is none."""
+    found = text.find(BY_HAND)
+    return "" if found < 0 else "\n" + text[found:]
 
 
 def document(result: dict[str, Any], machine: dict[str, Any], table: str) -> str:

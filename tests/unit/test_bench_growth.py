@@ -40,3 +40,9 @@ def test_sizing_is_of_the_largest_level() -> None:
     text = sizing.document(result, machine, show(result))
     for figure in ("5,000 clients", "500 a second", "12.3 kB", "123 MB", "a processor"):
         assert figure in text
+
+
+def test_what_was_written_by_hand_stays() -> None:
+    former = f"# Sizing\n\nold figures\n\n{sizing.BY_HAND}\n\nfive pairs\n"
+    assert sizing.by_hand(former) == f"\n{sizing.BY_HAND}\n\nfive pairs\n"
+    assert sizing.by_hand("# Sizing\n") == ""

@@ -2,7 +2,16 @@
 
 import pytest
 
-from signaling.brake import FORGIVEN_EVERY_S, FREE, LONGEST_WAIT_S, MOST, Brake, is_offence
+from signaling.brake import (
+    ALARM,
+    CALMED_PER_S,
+    FORGIVEN_EVERY_S,
+    FREE,
+    LONGEST_WAIT_S,
+    MOST,
+    Brake,
+    is_offence,
+)
 
 
 def test_the_first_offences_are_free_then_the_wait_doubles_up_to_its_longest() -> None:
@@ -20,13 +29,27 @@ def test_the_first_offences_are_free_then_the_wait_doubles_up_to_its_longest() -
 def test_offences_are_forgiven_in_time_and_forgotten() -> None:
     brake = Brake(b"key")
     place = brake.place_of("192.0.2.1")
-    for _ in range(1000):
+    for _ in range(MOST + 5):
         brake.offended(place, 0.0)
     assert brake.wait(place, (MOST - FREE) * FORGIVEN_EVERY_S) == 0.0
     assert brake.wait(place, (MOST - FREE - 1) * FORGIVEN_EVERY_S) > 0
     assert brake
     brake.wait(place, MOST * FORGIVEN_EVERY_S)
     assert not brake
+
+
+def test_an_attack_from_many_addresses_is_braked_as_a_whole_and_soon_forgotten() -> None:
+    brake = Brake(b"key")
+    places = [brake.place_of(f"192.0.2.{at}") for at in range(1, 255)]
+    for at, place in enumerate(places[:ALARM]):
+        brake.offended(place, at / 1000)
+    assert brake.wait(places[0], 0.1) == 0.0, "each has offended once"
+    for _ in range(5):
+        for place in places[1:]:
+            brake.offended(place, 1.0)
+    assert brake.wait(places[0], 1.0) == LONGEST_WAIT_S
+    assert brake.wait(brake.place_of("198.51.100.1"), 1.0) == 0.0, "has done nothing"
+    assert brake.wait(places[0], 1.0 + ALARM / CALMED_PER_S) == 0.0
 
 
 def test_places_are_few_and_of_a_network_where_addresses_are_many() -> None:
