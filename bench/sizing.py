@@ -27,7 +27,8 @@ forwarder.
 ## By the number of rooms
 
 The last column says by what part a figure changes when there are ten times as many rooms, over the
-levels from 100 on.
+levels from 100 on. What those who wait cost by their heartbeats has a row of its own, and is in no
+other.
 
 ```
 {table}
@@ -35,7 +36,7 @@ levels from 100 on.
 """
 
 
-BY_HAND = "## Media bots"
+BY_HAND = "## Measured otherwise"
 """What follows this heading is not of this run, and stays as it is."""
 
 

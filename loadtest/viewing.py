@@ -33,6 +33,7 @@ class Viewing:
     frozen_ms: float = 0.0
     first_frame_ms: float | None = None
     _last: int | None = None
+    _ended_ms: float | None = None
 
     def see(self, code: TimeCode | None, now_ms: float) -> None:
         """One frame, as it is shown."""
@@ -63,8 +64,17 @@ class Viewing:
             self.freezes += 1
             self.frozen_ms += gap_ms
 
+    def end(self, now_ms: float) -> None:
+        """Nobody looks any more: that nothing has come for a while is a freeze like any other."""
+        self._ended_ms = now_ms
+        if self.at_ms:
+            self._gap(now_ms - self.at_ms[-1])
+
     def seconds(self) -> float:
-        return (self.at_ms[-1] - self.at_ms[0]) / 1000 if len(self.at_ms) > 1 else 0.0
+        """From the first frame to the end, or to the last one so far."""
+        if len(self.at_ms) < 2:
+            return 0.0
+        return ((self._ended_ms or self.at_ms[-1]) - self.at_ms[0]) / 1000
 
 
 @dataclass(frozen=True, slots=True)

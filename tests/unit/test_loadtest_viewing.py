@@ -75,6 +75,15 @@ def test_a_pause_is_a_freeze_and_what_did_not_come_is_missing() -> None:
     assert viewing.missing == 9
 
 
+def test_a_picture_that_never_comes_again_is_a_freeze_to_the_end() -> None:
+    viewing = _watched([40.0 * n for n in range(50)], list(range(50)))
+    viewing.end(49 * 40 + 60.0)
+    assert viewing.freezes == 0
+    viewing.end(49 * 40 + 10_000.0)
+    assert (viewing.freezes, viewing.frozen_ms) == (1, 10_000)
+    assert viewing.seconds() == pytest.approx(49 * 0.04 + 10)
+
+
 def test_a_frame_without_a_code_is_shown_and_counted() -> None:
     viewing = _watched([100.0], [1])
     viewing.see(None, 140.0)

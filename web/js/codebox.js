@@ -36,11 +36,10 @@ export function createCodeBox(token) {
     if (latest !== null) view.update(latest);
   };
   const look = async () => {
-    try {
-      show(await askCode(token));
-    } catch {
-      show(shown);
-    }
+    const before = shown;
+    const code = await askCode(token).catch(() => before);
+    // One that was made meanwhile is newer than this answer.
+    if (shown === before) show(code);
   };
   /** @type {HTMLButtonElement} */
   const button = view.h(
