@@ -172,6 +172,20 @@ async def test_a_directory_that_cannot_be_written_is_said(desk: Desk) -> None:
     assert (answer.status, answer.json["code"]) == (503, "store_unavailable")
 
 
+async def test_without_redis_nobody_can_tell_whether_it_was_used(
+    node: Node, desk: Desk, deployment: Deployment, redis_server: Any
+) -> None:
+    await desk.opens()
+    await desk.adds()
+    elsewhere = Desk(node, deployment)
+    elsewhere.device = desk.device
+    given = await elsewhere.assertion()
+    redis_server.kill()
+    answer = await elsewhere.says("sign-in/passkey", given)
+    assert (answer.status, answer.json["code"]) == (503, "store_unavailable")
+    assert elsewhere.cookie == ""
+
+
 async def test_without_the_setting_there_is_nothing_of_it(
     start: StartNode, deployment: Deployment
 ) -> None:
