@@ -12,10 +12,16 @@ from typing import Final, NoReturn
 import konsil
 from konsil import clock, log, setting_rules, settings
 from konsil.errors import SettingsError, StartError
-from konsil.invite import consultation, find_provider, sign_in_link, starting_time
+from konsil.invite import (
+    consultation,
+    find_provider,
+    reception_link,
+    sign_in_link,
+    starting_time,
+)
 from konsil.settings import Settings
 from waiting_room.errors import ConfigError, Refused
-from waiting_room.invitations import OPENS_BEFORE_DEFAULT
+from waiting_room.invitations import OPENS_BEFORE_DEFAULT, RECEPTION_HOURS_DEFAULT
 from waiting_room.keys import KeyRing
 from waiting_room.providers import Providers
 
@@ -44,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
     provider = commands.add_parser(
         "provider",
-        help="who may invite: add, list, link, openid, passkeys, revoke",
+        help="who may invite: add, list, link, openid, passkeys, reception, revoke",
         allow_abbrev=False,
     )
     actions = provider.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -68,6 +74,22 @@ def parser() -> argparse.ArgumentParser:
             action.add_argument("--remove", action="store_true", help="let them no more")
         if name == "passkeys":
             action.add_argument("--remove", metavar="ID|all", help="of the list, or all of them")
+    reception = _command(
+        actions,
+        "reception",
+        "print a link for the reception of one or more providers: who opens it sees who waits for "
+        "them, and can never enter a call",
+        settings.LINKS,
+    )
+    reception.add_argument("names", metavar="NAME", nargs="+", help="names or ids of providers")
+    reception.add_argument(
+        "--hours",
+        type=int,
+        default=RECEPTION_HOURS_DEFAULT,
+        metavar="N",
+        help="how long the link is good, 1 to 744 (default: %(default)s)",
+    )
+    reception.set_defaults(run=_provider_reception)
     _command(actions, "list", "print id, state and name of each", settings.LINKS).set_defaults(
         run=_provider_list
     )
@@ -244,6 +266,16 @@ def _provider_link(options: argparse.Namespace, loaded: Settings) -> int:
     directory = state_dir(loaded)
     found = find_provider(Providers(directory), options.name)
     print(sign_in_link(KeyRing.open(directory), found, _public_url(loaded), now=clock.now()))
+    return 0
+
+
+def _provider_reception(options: argparse.Namespace, loaded: Settings) -> int:
+    directory = state_dir(loaded)
+    providers = Providers(directory)
+    found = [find_provider(providers, name) for name in options.names]
+    ring = KeyRing.open(directory)
+    made = reception_link(ring, found, _public_url(loaded), now=clock.now(), hours=options.hours)
+    print(made)
     return 0
 
 

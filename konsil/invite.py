@@ -2,7 +2,7 @@
 
 import datetime as dt
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,6 +92,33 @@ def sign_in_link(
         now=now,
     )
     return links.make(links.LinkParts(public_url, "provider", mint(claims, ring.current)))
+
+
+def reception_link(
+    ring: KeyRing,
+    providers: Sequence[Provider],
+    public_url: str,
+    *,
+    now: int,
+    hours: int = invitations.RECEPTION_HOURS_DEFAULT,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+) -> str:
+    """The link of a reception that works for these providers. Raises Refused `bad_request`."""
+    tokens = [
+        mint(
+            invitations.reception_claims(
+                provider.id,
+                provider.epoch,
+                audience=public_url,
+                jti=links.new_id(random(links.ID_BYTES)),
+                now=now,
+                hours=hours,
+            ),
+            ring.current,
+        )
+        for provider in providers
+    ]
+    return links.reception(public_url, tokens)
 
 
 def find_provider(providers: Providers, name: str) -> Provider:

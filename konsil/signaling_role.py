@@ -231,4 +231,8 @@ def _demo(keyring: KeyRing, providers: Providers, public_url: str) -> tuple[tupl
         ),
         ("Host link", made.host_url),
         ("Client link", made.client_url),
+        (
+            "Reception link",
+            invite.reception_link(keyring, [provider], public_url, now=time),
+        ),
     )

@@ -28,6 +28,7 @@ from signaling.passkey_api import PasskeyApi
 from signaling.problem import problem, problem_of
 from signaling.quality_api import QualityApi
 from signaling.receipt_api import ReceiptApi
+from signaling.reception_api import ReceptionApi
 from signaling.seats import Seats
 from signaling.sign_in import SignInApi
 from signaling.upgrade import Upgrade
@@ -126,6 +127,7 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
         app.cleanup_ctx.append(openid.running)
         app.router.add_routes(openid.routes())
     app.router.add_routes(CodeApi(deps, credentials, hub.rooms).routes())
+    app.router.add_routes(ReceptionApi(deps, credentials, hub).routes())
     app.router.add_routes(ReceiptApi(deps, credentials, hub.rooms).routes())
     app.router.add_routes(Health(deps, hub).routes())
 

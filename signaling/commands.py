@@ -18,6 +18,7 @@ from signaling.rooms import Rooms
 from signaling.socket import Socket
 from waiting_room import events
 from waiting_room.errors import Refused
+from waiting_room.participant import DeviceWord, ShownDevices
 from waiting_room.session import Refusal
 from waiting_room.store import Changed, SessionStore
 
@@ -30,6 +31,7 @@ Command = (
     | messages.End
     | messages.Leave
     | messages.Connected
+    | messages.ShowDevices
     | P2pFailed
 )
 
@@ -55,6 +57,9 @@ def event_of(member: Member, command: Command) -> events.Event:
             return events.Leave(member.id)
         case messages.Connected():
             return events.EnterCall(member.id)
+        case messages.ShowDevices(camera=camera, microphone=microphone):
+            shown = ShownDevices(DeviceWord(camera), DeviceWord(microphone))
+            return events.ShowDevices(member.id, shown)
         case P2pFailed(participant=who):
             return events.PeersApart(member.id, who)
 

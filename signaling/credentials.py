@@ -17,7 +17,7 @@ from waiting_room.errors import Refused, TokenError
 from waiting_room.providers import Provider
 from waiting_room.sign_ins import COOKIE, SignIn, is_void, seal, unseal
 from waiting_room.sign_outs import SignOuts
-from waiting_room.tokens import Claims, TokenType
+from waiting_room.tokens import ROOMLESS, Claims, TokenType
 
 PARTICIPANT: Final = "Konsil-Participant"
 """Header with the secret by which a participant is known; see docs/protocol.md section 2."""
@@ -69,14 +69,31 @@ class Credentials:
         await self.refuse_used(claims)
         return claims
 
+    async def reception(self, request: web.Request) -> Claims:
+        """A reception's link. Raises Refused."""
+        claims = await self.claims(request, (TokenType.RECEPTION,))
+        await self.refuse_used(claims)
+        return claims
+
+    def receptions_of(self, token: str) -> Claims:
+        """The same of a second link that the same request brings along. Raises TokenError."""
+        claims = self._arrivals.claims_of(token, (TokenType.RECEPTION,))
+        self._refuse_void(claims)
+        return claims
+
     async def refuse_used(self, claims: Claims) -> None:
-        """Raises Refused for a provider's link that opens nothing any more."""
+        """Raises Refused for a provider's or a reception's link that opens nothing any more."""
+        if claims.typ not in ROOMLESS:
+            return
+        self._refuse_void(claims)
         if claims.typ is not TokenType.PROVIDER:
             return
-        if is_void(claims, self._deps.providers.get(claims.sub)):
-            raise TokenError("token_revoked", detail="signed out everywhere since")
         if await asyncio.to_thread(self._deps.used_links.is_used, claims):
             raise used()
+
+    def _refuse_void(self, claims: Claims) -> None:
+        if is_void(claims, self._deps.providers.get(claims.sub)):
+            raise TokenError("token_revoked", detail="signed out everywhere since")
 
     async def signed_in(self, request: web.Request) -> SignedIn | None:
         """The provider of the cookie, or None. Raises StoreUnavailable."""

@@ -19,6 +19,7 @@ Token = Annotated[str, Meta(min_length=1, max_length=2048)]
 SignalData = Annotated[str, Meta(min_length=1, max_length=60_000)]
 
 Role = Literal["host", "client", "guest"]
+DeviceWord = Literal["works", "refused", "missing"]
 Status = Literal["waiting", "admitted", "in_call", "left", "declined", "removed"]
 
 

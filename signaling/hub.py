@@ -26,6 +26,7 @@ from signaling.messages import Ack, Bye, ClientMessage, Hello, Signal, Tell
 from signaling.metrics import Gauges
 from signaling.node import KIND, NodeLink, Note, NoteKind
 from signaling.room import VIEW_EVERY_S, Member, Room
+from signaling.room_search import RoomSearch
 from signaling.rooms import Rooms
 from signaling.seats import Seat
 from signaling.socket import Socket
@@ -86,7 +87,8 @@ class Hub:
             spawn=spawn,
         )
         self._groups = Groups(deps, self.watch, self._link, spawn)
-        self._telling = Telling(deps, self._link)
+        self.search = RoomSearch(store, self.rooms, spawn)
+        self.telling = Telling(deps, self.rooms, self._link)
         self.arrivals = Arrivals(
             deps, self.rooms, self._courier, self._link, greet=self.watch.greet, spawn=spawn
         )
@@ -175,7 +177,7 @@ class Hub:
         elif isinstance(message, Ack):
             self._courier.acknowledge(socket.member, message.seq)
         elif isinstance(message, Tell):
-            self._telling.receive(socket, socket.member, message)
+            self.telling.receive(socket, socket.member, message)
         elif isinstance(message, GroupMessage):
             self._groups.receive(socket, socket.member, message)
         else:
@@ -203,6 +205,8 @@ class Hub:
         """A message from the store's bus; see SessionStore.run_bus."""
         if kind == "reset":
             self.upkeep.renew_soon(fetch=True)
+            return
+        if self.search.heard(kind, payload):
             return
         room = self.rooms.get(room_id)
         if room is None:
@@ -236,7 +240,7 @@ class Hub:
         elif note.kind is NoteKind.HAND_OVER:
             self._link.tell(note.reply_to, room.id, self._hand_over(room, note))
         elif note.kind is NoteKind.TOLD:
-            self._telling.noted(room, note)
+            self.telling.noted(room, note)
         else:
             self._groups.noted(room, note)
 

@@ -19,6 +19,7 @@ from msgspec.json import Decoder
 from signaling.forms import (
     MAX_INTEGER,
     ClientBase,
+    DeviceWord,
     Id,
     Instance,
     Millis,
@@ -122,6 +123,14 @@ class Tell(ClientBase, frozen=True, tag="tell"):
     participant: ParticipantId | UnsetType = UNSET
 
 
+class ShowDevices(ClientBase, frozen=True, tag="show_devices"):
+    """One who waits lets the reception see, in one word each, how camera and microphone do."""
+
+    id: Id
+    camera: DeviceWord
+    microphone: DeviceWord
+
+
 class Ack(ClientBase, frozen=True, tag="ack"):
     seq: Id
 
@@ -132,14 +141,15 @@ class Ping(ClientBase, frozen=True, tag="ping"):
 
 ClientMessage = (
     Hello | Admit | Decline | BackToWaiting | Remove | Lock | End | Leave | Connected | Signal | Ack
-    | Ping | Tell | GroupOffer | GroupWant | GroupFailed | P2pFailed | AskMute | InviteGuest
+    | Ping | Tell | ShowDevices | GroupOffer | GroupWant | GroupFailed | P2pFailed | AskMute
+    | InviteGuest
 )  # fmt: skip
 
 
 # --- from server to page (section 4) ---
 
 
-class Person(Struct, frozen=True, forbid_unknown_fields=True):
+class Person(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One of `room.participants`. `since`: ms since 1970."""
 
     id: ParticipantId
@@ -150,9 +160,10 @@ class Person(Struct, frozen=True, forbid_unknown_fields=True):
     connected: bool
     since: Millis
     groups: bool
+    onward: str = ""
 
 
-class RoomView(Struct, frozen=True, forbid_unknown_fields=True):
+class RoomView(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The member `room` of `welcome`: the fields of `Room` without its `type`.
 
     ``msgspec.convert(view, RoomView, from_attributes=True)`` makes one of the waiting room's view.
@@ -165,6 +176,7 @@ class RoomView(Struct, frozen=True, forbid_unknown_fields=True):
     place: Annotated[int, Meta(ge=1, le=MAX_INTEGER)] | None
     participants: tuple[Person, ...]
     media: Media
+    onward: str = ""
 
 
 class Welcome(ServerBase, frozen=True, tag="welcome"):
@@ -189,6 +201,7 @@ class Room(ServerBase, frozen=True, tag="room"):
     place: Annotated[int, Meta(ge=1, le=MAX_INTEGER)] | None
     participants: tuple[Person, ...]
     media: Media
+    onward: str = ""
 
 
 class Relayed(ServerBase, frozen=True, tag="signal"):
@@ -229,11 +242,15 @@ class Bye(ServerBase, frozen=True, tag="bye"):
 
 
 class Told(ServerBase, frozen=True, tag="told"):
-    """A host's words to those who wait; `at`: ms since 1970. The newest stands for all before."""
+    """Words of a host, or `by` the reception, to those who wait; `at`: ms since 1970.
+
+    The newest of each stands for all before.
+    """
 
     text: Words
     at: Millis
     minutes: Minutes | UnsetType = UNSET
+    by: Literal["reception"] | UnsetType = UNSET
 
 
 class Pong(ServerBase, frozen=True, tag="pong"):

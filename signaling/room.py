@@ -274,7 +274,15 @@ _BYE: Final = {
 
 def _hash(view: RoomView) -> int:
     return hash(
-        (view.you, view.host_present, view.locked, view.place, view.participants, view.media)
+        (
+            view.you,
+            view.host_present,
+            view.locked,
+            view.place,
+            view.participants,
+            view.media,
+            view.onward,
+        )
     )
 
 

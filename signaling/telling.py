@@ -1,4 +1,5 @@
-"""What a host tells those who wait: words, and in how many minutes their turn may come.
+"""What those who wait are told: by a host words, and in how many minutes their turn may come; by
+the reception words.
 
 It passes through and is kept nowhere: who is away in that moment does not get it. Whoever waits has
 no keys yet, so it is not sealed; it never reaches a log.
@@ -14,6 +15,7 @@ from signaling.limits import Allowance
 from signaling.messages import Error, Ok, Tell, Told
 from signaling.node import NodeLink, Note, NoteKind
 from signaling.room import Member, Room
+from signaling.rooms import Rooms
 from signaling.socket import Socket
 from waiting_room.errors import Refused
 from waiting_room.participant import (
@@ -21,6 +23,7 @@ from waiting_room.participant import (
     Role,
     Status,
 )
+from waiting_room.session import Session
 
 RATE: Final = (1.0, 60)
 """Messages a second, after a burst of so many: as many as may wait, one by one."""
@@ -30,10 +33,11 @@ _decode: Final = msgspec.json.Decoder(Told).decode
 
 
 class Telling:
-    """The words of the hosts of this node, and to the members of this node."""
+    """The words of the hosts and receptions of this node, and to the members of this node."""
 
-    def __init__(self, deps: Deps, link: NodeLink) -> None:
+    def __init__(self, deps: Deps, rooms: Rooms, link: NodeLink) -> None:
         self._deps = deps
+        self._rooms = rooms
         self._link = link
 
     def receive(self, socket: Socket, member: Member, message: Tell) -> None:
@@ -53,15 +57,31 @@ class Telling:
             return
         told = Told(text=message.text, at=self._link.now_ms(), minutes=message.minutes)
         for recipient in recipients:
-            self._pass_on(member.room, recipient, told)
+            self._pass_on(member.room.id, recipient, told)
         socket.send(Ok(message.id))
 
-    def _pass_on(self, room: Room, recipient: Participant, told: Told) -> None:
+    def greet(self, session: Session, participant: str | None, text: str) -> int:
+        """Pass a reception's words to one who waits, or to all; gives how many are there to read.
+
+        Raises Refused `not_found` where nobody of that id waits.
+        """
+        told = Told(text=text, at=self._link.now_ms(), by="reception")
+        waiting = [p for p in session.participants if p.status is Status.WAITING]
+        recipients = [p for p in waiting if participant in (None, p.id)]
+        if participant is not None and not recipients:
+            raise Refused("not_found", "nobody of that id waits")
+        for recipient in recipients:
+            self._pass_on(session.room, recipient, told)
+        return sum(p.connected for p in recipients)
+
+    def _pass_on(self, room_id: str, recipient: Participant, told: Told) -> None:
         if recipient.node == self._deps.store.node:
-            self._say(room, recipient.id, told)
+            room = self._rooms.get(room_id)
+            if room is not None:
+                self._say(room, recipient.id, told)
         elif recipient.node is not None:
             note = Note(NoteKind.TOLD, recipient.id, letters=(_encode(told),))
-            self._link.tell(recipient.node, room.id, note)
+            self._link.tell(recipient.node, room_id, note)
 
     def noted(self, room: Room, note: Note) -> None:
         """Another node has passed words on for a member of this one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .participant import Role
+from .participant import Onward, Role, ShownDevices
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,25 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class PassOn:
+    """The reception asks one who waits to go to another room; None: not any more.
+
+    The one thing that a reception, who is no participant, may do to a session.
+    """
+
+    participant: str
+    onward: Onward | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowDevices:
+    """One who waits lets the reception see how camera and microphone are doing."""
+
+    participant: str
+    devices: ShownDevices
+
+
+@dataclass(frozen=True, slots=True)
 class PeersApart:
     """No connection comes about between these two who are inside."""
 
@@ -122,6 +141,6 @@ HostCommand = Admit | Decline | BackToWaiting | Remove
 MediaChange = PeersApart | PlaceMedia | MoveMedia
 Change = (
     Join | Disconnect | HostCommand | Lock | Unlock | EnterCall | Leave | Sweep | NodeGone
-    | MediaChange
+    | PassOn | ShowDevices | MediaChange
 )  # fmt: skip
 Event = Change | End

@@ -14,6 +14,8 @@ MINUTES_MAX: Final = 480
 OPENS_BEFORE_DEFAULT: Final = 15  # minutes
 OPENS_BEFORE_MAX: Final = 60  # minutes
 LINKS_MAX: Final = 8  # clients' links of one consultation: with the host, nine people
+RECEPTION_HOURS_DEFAULT: Final = 12  # a day's work
+RECEPTION_HOURS_MAX: Final = LIFETIME_MAX // 3600
 AHEAD_MAX: Final = 30 * 24 * 3600  # seconds
 PAST_MAX: Final = 120  # seconds: "now" in a form that knows minutes only, and a slow click
 
@@ -122,8 +124,11 @@ def guest_claims(
     jti: str,
     now: float,
     closes_at: int,
+    typ: TokenType = TokenType.GUEST,
 ) -> Claims:
     """The claims of a guest's token to a consultation under way: from now on for the rest of it.
+
+    Or of a client's, for one whom the reception has passed on.
 
     Raises Refused `token_closed` where there is no rest.
     """
@@ -132,8 +137,8 @@ def guest_claims(
     return Claims(
         aud=audience,
         sub=provider,
-        typ=TokenType.GUEST,
-        role=TokenType.GUEST,
+        typ=typ,
+        role=typ,
         room=room,
         nbf=int(now),
         exp=closes_at,
@@ -154,6 +159,28 @@ def provider_claims(
         room="",
         nbf=int(now),
         exp=int(now) + lifetime,
+        jti=jti,
+        epoch=epoch,
+    )
+
+
+def reception_claims(
+    provider: str, epoch: int, *, audience: str, jti: str, now: float, hours: int
+) -> Claims:
+    """The claims of a reception's token to all of a provider's rooms, good from now on.
+
+    Raises Refused `bad_request` for hours out of bounds.
+    """
+    if not 1 <= hours <= RECEPTION_HOURS_MAX:
+        raise _refused("hours", f"must be from 1 to {RECEPTION_HOURS_MAX}")
+    return Claims(
+        aud=audience,
+        sub=provider,
+        typ=TokenType.RECEPTION,
+        role=TokenType.RECEPTION,
+        room="",
+        nbf=int(now),
+        exp=int(now) + hours * 3600,
         jti=jti,
         epoch=epoch,
     )

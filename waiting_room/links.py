@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-Page = Literal["join", "host", "provider"]
+Page = Literal["join", "host", "provider", "reception"]
 
 ID_BYTES: Final = 16
-_PAGES: Final[tuple[Page, ...]] = ("join", "host", "provider")
+_PAGES: Final[tuple[Page, ...]] = ("join", "host", "provider", "reception")
 _LINK: Final = re.compile(
     r"([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)(?:~([A-Za-z0-9_-]{22}))?"
 )
@@ -54,6 +55,15 @@ def parse(link: str) -> LinkParts | None:
     if url.scheme not in ("http", "https") or not url.netloc or url.query:
         return None
     return LinkParts(base, known, match[1], match[2])
+
+
+def reception(public_url: str, tokens: Sequence[str]) -> str:
+    """The link of a reception that works for several providers: `{public_url}/reception#{t}+{t}…`.
+
+    Raises ValueError where there is no token, or one that is none.
+    """
+    first, *more = (make(LinkParts(public_url, "reception", token)) for token in tokens)
+    return "+".join((first, *(link.partition("#")[2] for link in more)))
 
 
 def new_id(random: bytes) -> str:

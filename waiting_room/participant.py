@@ -28,6 +28,30 @@ LIVE: Final = frozenset({Status.WAITING, Status.ADMITTED, Status.IN_CALL})
 INSIDE: Final = frozenset({Status.ADMITTED, Status.IN_CALL})  # may exchange signals
 
 
+class DeviceWord(StrEnum):
+    """How a camera or microphone of one who waits is doing, as coarsely as it can be said."""
+
+    WORKS = "works"
+    REFUSED = "refused"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Where the reception has asked one who waits to go."""
+
+    room: str
+    provider: str  # the name of whose room it is
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDevices:
+    """What one who waits has let the reception see."""
+
+    camera: DeviceWord
+    microphone: DeviceWord
+
+
 @dataclass(frozen=True, slots=True)
 class Participant:
     id: str
@@ -41,6 +65,8 @@ class Participant:
     place: int  # the session version at which they took their place; the line is sorted by it
     changed: int  # the session version that last changed this participant
     groups: bool = False  # whether the page last seen can take part in a group
+    onward: Onward | None = None  # only while waiting, as is what follows
+    devices: ShownDevices | None = None
 
     @property
     def connected(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Literal, assert_never
+from typing import Any, Final, Literal, assert_never
 
 from . import media
 from .events import (
@@ -27,9 +27,11 @@ from .events import (
     Lock,
     MoveMedia,
     NodeGone,
+    PassOn,
     PeersApart,
     PlaceMedia,
     Remove,
+    ShowDevices,
     Sweep,
     Unlock,
 )
@@ -85,6 +87,13 @@ TRANSITIONS: Final[Mapping[tuple[Status, Verb], Status]] = {
     (Status.LEFT, Verb.LEAVE): Status.LEFT,
     (Status.DECLINED, Verb.LEAVE): Status.DECLINED,
     (Status.REMOVED, Verb.LEAVE): Status.REMOVED,
+}
+
+# What says something of one who stays in their place, and while they are what. All else is
+# `not_allowed`; and what was said is void as soon as they are moved.
+REMARKS: Final[Mapping[type[PassOn | ShowDevices], Status]] = {
+    PassOn: Status.WAITING,
+    ShowDevices: Status.WAITING,
 }
 
 
@@ -206,6 +215,10 @@ def _dispatch(session: Session, event: Event, now_ms: int) -> Session | Refusal:
             if session.locked is locked:
                 return session
             return replace(session, locked=locked, lock_changed=session.version + 1)
+        case PassOn():
+            return _remark(session, event, onward=event.onward)
+        case ShowDevices():
+            return _remark(session, event, devices=event.devices)
         case PeersApart():
             return _part(session, event)
         case PlaceMedia():
@@ -240,7 +253,8 @@ def _join(session: Session, event: Join, now_ms: int) -> Session | Refusal:
         # Once admitted, the name stays the one that the host has admitted.
         name = event.name if known.status is Status.WAITING else known.name
         back = replace(known, name=name, instance=event.instance, node=event.node, away_since=None)
-        back = replace(back, groups=event.groups)
+        shown = known.devices if known.instance == event.instance else None
+        back = replace(back, groups=event.groups, devices=shown)
         if back == known:
             return session
         return _put(session, replace(back, changed=version))
@@ -323,12 +337,24 @@ def _move(session: Session, target: str, verb: Verb, now_ms: int) -> Session | R
     if status is found.status:
         return session
     version = session.version + 1
-    moved = replace(found, status=status, since=now_ms, changed=version)
+    moved = replace(found, status=status, since=now_ms, changed=version, onward=None, devices=None)
     if status is Status.WAITING:
         return _put_last(session, replace(moved, place=version))
     if status not in LIVE:
         moved = replace(moved, node=None, away_since=None)
     return _put(session, moved)
+
+
+def _remark(session: Session, event: PassOn | ShowDevices, **said: Any) -> Session | Refusal:
+    found = session.find(event.participant)
+    if found is None:
+        return Refusal("unknown_participant")
+    if found.status is not REMARKS[type(event)]:
+        return Refusal("not_allowed", f"not for one who is {found.status}")
+    remarked = replace(found, **said)
+    if remarked == found:
+        return session
+    return _put(session, replace(remarked, changed=session.version + 1))
 
 
 def _unplug(session: Session, gone: Callable[[Participant], bool], now_ms: int) -> Session:
@@ -340,7 +366,7 @@ def _sweep(session: Session, now_ms: int) -> Session:
         if p.away_since is None or now_ms - p.away_since <= AWAY_MAX_MS:
             return p
         status = TRANSITIONS[p.status, Verb.LEAVE]
-        return replace(p, status=status, since=now_ms, away_since=None)
+        return replace(p, status=status, since=now_ms, away_since=None, onward=None, devices=None)
 
     return _each(session, swept)
 

@@ -100,5 +100,5 @@ def unseal(
 
 
 def is_void(claims: Claims, provider: Provider | None) -> bool:
-    """Whether a provider's sign-in link was made before the last sign-out everywhere."""
+    """Whether a sign-in link, or a reception's, is older than the last sign-out everywhere."""
     return provider is None or claims.nbf * 1000 <= provider.signed_out_at

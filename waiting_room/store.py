@@ -239,6 +239,15 @@ class SessionStore:
                 self._keyspace.node_channel(node), message(kind, room, payload)
             )
 
+    async def publish_to_all(self, kind: str, room: str, payload: bytes) -> int:
+        """Sends a message to every node's bus, this one's too; gives how many were listening."""
+        async with self._gate.operation():
+            return int(
+                await self._redis.publish(
+                    self._keyspace.everybody_channel, message(kind, room, payload)
+                )
+            )
+
     async def absent_nodes(self, nodes: Collection[str]) -> frozenset[str]:
         """Those of `nodes` that nobody listens for: stopped, dead, or just reconnecting."""
         if not nodes:

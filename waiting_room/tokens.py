@@ -33,6 +33,11 @@ class TokenType(StrEnum):
     HOST = "host"
     CLIENT = "client"
     GUEST = "guest"
+    RECEPTION = "reception"  # sees who waits for a provider, and is never part of a session
+
+
+# Of a provider, and so of all of their rooms.
+ROOMLESS: Final = frozenset({TokenType.PROVIDER, TokenType.RECEPTION})
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +51,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sub: _Text  # the provider's id
     typ: TokenType
     role: TokenType  # the same as `typ`
-    room: Annotated[str, msgspec.Meta(max_length=64)]  # "" in a provider's token
+    room: Annotated[str, msgspec.Meta(max_length=64)]  # "" in those of ROOMLESS
     nbf: _Second
     exp: _Second
     jti: _Text
@@ -219,6 +224,6 @@ def _flaw(claims: Claims) -> str | None:
         return "the lifetime is out of bounds"
     if claims.role is not claims.typ:
         return "role and type differ"
-    if (claims.room == "") is not (claims.typ is TokenType.PROVIDER):
-        return "a provider's token has no room, every other one has"
+    if (claims.room == "") is not (claims.typ in ROOMLESS):
+        return "a provider's and a reception's token have no room, every other one has"
     return None

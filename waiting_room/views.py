@@ -25,6 +25,7 @@ class ParticipantView:
     connected: bool
     since: int  # ms since 1970
     groups: bool
+    onward: str = ""  # to whose room the reception has asked them to go
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class RoomView:
     place: int | None  # 1-based; None when not waiting, or not to be told
     participants: tuple[ParticipantView, ...]  # the others, in the order of the line
     media: MediaView
+    onward: str = ""  # to whose room the reception asks oneself to go
 
 
 # For those outside: whether there is a group inside is none of their business.
@@ -69,6 +71,7 @@ def view_for(session: Session, participant: str, *, tells_place: bool = True) ->
         media=_NO_MEDIA
         if you.status not in INSIDE
         else MediaView(session.media.mode, session.media.generation),
+        onward=_onward(you),
     )
 
 
@@ -87,5 +90,9 @@ def _place(session: Session, you: Participant) -> int | None:
 
 def _view(p: Participant) -> ParticipantView:
     return ParticipantView(
-        p.id, p.instance, p.name, p.role, p.status, p.connected, p.since, p.groups
+        p.id, p.instance, p.name, p.role, p.status, p.connected, p.since, p.groups, _onward(p)
     )
+
+
+def _onward(p: Participant) -> str:
+    return "" if p.onward is None else p.onward.provider

@@ -80,7 +80,7 @@ class Served:
                 name, _, text = line.strip().partition(" ")
                 self.printed[name] = text.strip()
             # The last thing that is printed is an empty line.
-            if not line and (len(self.links) == 3 or "--demo" not in self._arguments):
+            if not line and (len(self.links) == 4 or "--demo" not in self._arguments):
                 return
         raise AssertionError("konsil serve ended: " + (await self.log())[-2000:])
 

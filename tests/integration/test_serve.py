@@ -80,7 +80,7 @@ async def test_the_demo_says_how_to_sign_in_a_second_time() -> None:
         assert seen == {"in", "already_used"}
 
 
-async def test_the_demo_prints_three_links_that_open_now() -> None:
+async def test_the_demo_prints_links_that_open_now() -> None:
     async with Served("--demo") as server:
         state_dir = Path(server.printed["state"])
         assert state_dir.name.startswith("konsil-demo-")
@@ -91,9 +91,9 @@ async def test_the_demo_prints_three_links_that_open_now() -> None:
             server.printed["redis"],
         )
         parts = {label: links.parse(link) for label, link in server.links.items()}
-        assert list(parts) == ["Provider link", "Host link", "Client link"]
+        assert list(parts) == ["Provider link", "Host link", "Client link", "Reception link"]
         pages = {label: part.page for label, part in parts.items() if part}
-        assert list(pages.values()) == ["provider", "host", "join"]
+        assert list(pages.values()) == ["provider", "host", "join", "reception"]
         host, client = parts["Host link"], parts["Client link"]
         assert host is not None
         assert client is not None
@@ -104,7 +104,7 @@ async def test_the_demo_prints_three_links_that_open_now() -> None:
             assert (status, link["role"], link["provider"]) == (200, role, "Dr. Demo")
             assert link["opens_at"] <= link["server_time"] < link["closes_at"]
             assert link["closes_at"] - link["server_time"] > 7 * 3_600_000
-        for path in ("/", "/join", "/host", "/provider"):
+        for path in ("/", "/join", "/host", "/provider", "/reception"):
             assert (await server.get(path))[0] == 200
         assert (await server.get("/readyz"))[0] == 200
         assert await server.stop() == 0

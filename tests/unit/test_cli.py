@@ -135,6 +135,26 @@ def test_passkeys_are_listed_and_removed(cli: Cli, tmp_path: Path) -> None:
     assert kept.list(ada) == ()
 
 
+def test_a_reception_gets_one_link_for_several_providers(cli: Cli, tmp_path: Path) -> None:
+    cli("provider", "add", "Dr. Ada Example")
+    cli("provider", "add", "Dr. Bo Example")
+    one = cli("provider", "reception", "Dr. Ada Example")
+    parts, claims = opened(one, tmp_path / "state", time.time())
+    assert (parts.page, parts.secret, claims.typ) == ("reception", None, TokenType.RECEPTION)
+    assert claims.exp - claims.nbf == 12 * 3600
+
+    base, _, fragment = cli(
+        "provider", "reception", "Dr. Ada Example", "Dr. Bo Example", "--hours", "48"
+    ).partition("#")
+    assert base == f"{ORIGIN}/reception"
+    both = [
+        opened(f"{base}#{token}", tmp_path / "state", time.time())
+        for token in fragment.strip().split("+")
+    ]
+    assert len({claims.sub for _, claims in both}) == 2
+    assert {claims.exp - claims.nbf for _, claims in both} == {48 * 3600}
+
+
 def test_the_state_is_private(cli: Cli, tmp_path: Path) -> None:
     cli("provider", "add", "Dr. Ada Example")
     for path in (tmp_path / "state").rglob("*"):

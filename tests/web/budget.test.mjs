@@ -10,6 +10,7 @@ const packed = (path) => gzipSync(readFileSync(new URL(path, WEB)), { level: 9 }
 for (const [page, kibibytes, requests] of [
   ["join", 150, 90],
   ["provider", 90, 50],
+  ["reception", 60, 30],
   ["help", 60, 30],
   ["index", 60, 30],
 ]) {

@@ -32,6 +32,7 @@ test("all pages are here", () => {
     "index.html",
     "join.html",
     "provider.html",
+    "reception.html",
   ]);
 });
 

@@ -27,6 +27,8 @@ import { SUBPROTOCOL } from "./protocol.js";
  * @property {boolean} [locked]
  * @property {string} [text]
  * @property {number} [minutes]
+ * @property {import("./protocol.js").DeviceWord} [camera]
+ * @property {import("./protocol.js").DeviceWord} [microphone]
  * @property {number} [generation]
  * @property {string} [sdp]
  * @property {import("./protocol.js").Track[]} [tracks]

@@ -25,7 +25,8 @@ async function digestOf(text) {
 
 /**
  * The person has just ticked the box and gone on. Does not keep anybody waiting.
- * @param {import("./visit.js").Visit} visit
+ * @param {{options: {link: {token: string}}, memory: {secret: string, fragment: string},
+ *   handReceipt: (receipt: string) => void}} visit
  */
 export async function recordConsent(visit) {
   const { token } = visit.options.link;

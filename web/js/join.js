@@ -63,7 +63,7 @@ if (parsed.ok) {
     pin: (/** @type {string} */ participant) => store.dispatch({ type: "peer_pin", participant }),
     differ: () => void visit.leave("unsafe"),
   };
-  const waiting = () => createWaiting({ devices, leave });
+  const waiting = () => createWaiting({ devices, leave, visit });
 
   const page = startPage({
     store,

@@ -63,7 +63,7 @@ export function subjectOf(token) {
 }
 
 /** @param {string} token @param {string} name @returns {string | null} */
-function claimOf(token, name) {
+export function claimOf(token, name) {
   const payload = TOKEN.exec(token)?.[1];
   if (payload === undefined) return null;
   try {

@@ -6,6 +6,7 @@ import { dayAndTime, timeOfDay } from "./i18n.js";
 import { currentLanguage, t } from "./language.js";
 import { createLinkBox } from "./linkbox.js";
 import { createPasskeys } from "./passkeyview.js";
+import { createReceptionLink } from "./receptionlink.js";
 
 /**
  * @typedef {import("./providerstate.js").ProviderState} ProviderState
@@ -38,6 +39,7 @@ export function createDeskHome(options) {
         "div",
         { class: "office-side" },
         view.use(createOwn(options)),
+        view.use(createReceptionLink()),
         view.use(createAccount(options)),
       ),
     ),

@@ -16,6 +16,7 @@
  * @property {boolean} connected
  * @property {number} since ms since 1970
  * @property {boolean} groups whether that page can take part in a group
+ * @property {string} [onward] to whose room the reception has asked this one to go
  *
  * @typedef {object} Media which way the media of a room goes
  * @property {"p2p" | "sfu"} mode
@@ -30,6 +31,7 @@
  * @property {number | null} place 1-based place in line while waiting
  * @property {ParticipantView[]} participants
  * @property {Media} media
+ * @property {string} [onward] to whose room the reception asks oneself to go
  *
  * @typedef {object} Welcome
  * @property {"welcome"} type
@@ -72,7 +74,8 @@
  * @typedef {{type: "group_speakers", generation: number, speaking: string[]}} GroupSpeakersMessage
  * @typedef {{type: "group_gone", generation: number,
  *   reason: "silent" | "never_connected" | "wrong_certificate"}} GroupGoneMessage
- * @typedef {{type: "told", text: string, at: number, minutes?: number}} ToldMessage  at in ms since 1970
+ * @typedef {{type: "told", text: string, at: number, minutes?: number, by?: "reception"}} ToldMessage
+ *   at in ms since 1970
  * @typedef {{type: "mute_asked", from: string}} MuteAskedMessage
  * @typedef {{type: "guest_link", id: number, token: string, closes_at: number}} GuestLinkMessage
  * @typedef {GroupAnswerMessage | GroupSourcesMessage | GroupSpeakersMessage | GroupGoneMessage
@@ -87,6 +90,8 @@
  *   id: number, participant: string}} ParticipantCommand
  * @typedef {{type: "lock", id: number, locked: boolean}} LockCommand
  * @typedef {{type: "tell", id: number, text: string, minutes?: number, participant?: string}} TellCommand
+ * @typedef {"works" | "refused" | "missing"} DeviceWord
+ * @typedef {{type: "show_devices", id: number, camera: DeviceWord, microphone: DeviceWord}} ShowDevices
  * @typedef {{type: "end" | "leave" | "connected" | "invite_guest", id: number}} PlainCommand
  *
  * @typedef {object} Track what a section of an offer is for: either `send` or `receive`
@@ -105,8 +110,8 @@
  *   GroupOffer
  * @typedef {{type: "group_want", id: number, generation: number, tiles: Tile[]}} GroupWant
  * @typedef {{type: "group_failed", id: number, generation: number}} GroupFailed
- * @typedef {ParticipantCommand | LockCommand | TellCommand | PlainCommand | GroupOffer | GroupWant | GroupFailed}
- *   Command
+ * @typedef {ParticipantCommand | LockCommand | TellCommand | ShowDevices | PlainCommand | GroupOffer
+ *   | GroupWant | GroupFailed} Command
  * @typedef {{type: "signal", id: number, to: string, data: string}} OutgoingSignal
  * @typedef {Command | HelloMessage | OutgoingSignal | {type: "ack", seq: number} | {type: "ping"}}
  *   ClientMessage
@@ -171,6 +176,7 @@ const role = oneOf("host", "client", "guest");
 const status = oneOf("waiting", "admitted", "in_call", "left", "declined", "removed");
 const signalData = ofLength(1, 60_000);
 const words = ofLength(0, 500);
+const deviceWord = oneOf("works", "refused", "missing");
 /** @type {Form} */
 const minutes = (value) => whole(value, "") && Number(value) <= 600;
 /** @type {Form} */
@@ -223,17 +229,18 @@ const media = (value, field) => {
   return true;
 };
 
+const onward = { onward: text };
 /** @type {Fields} */
 const roomView = {
   version: whole, you: status, host_present: flag, locked: flag, place,
   participants: listOf({
     id: participant, instance, name: text, role, status, connected: flag, since: whole, groups: flag,
-  }),
+  }, onward),
   media,
 };
 /** @type {Form} */
 const room = (value, field) => {
-  check(value, roomView, {}, field);
+  check(value, roomView, onward, field);
   return true;
 };
 
@@ -261,6 +268,7 @@ const FROM_PAGE = {
   group_failed: [{ id: whole, generation }],
   p2p_failed: [{ id: whole, participant }],
   tell: [{ id: whole, text: words }, { minutes, participant }],
+  show_devices: [{ id: whole, camera: deviceWord, microphone: deviceWord }],
   ask_mute: [{ id: whole, participant }],
   invite_guest: [{ id: whole }],
 };
@@ -272,7 +280,7 @@ const FROM_SERVER = {
     closes_at: whole, provider: text, ice_transport_policy: oneOf("all", "relay"),
     media_topology: oneOf("auto", "p2p", "sfu"), room,
   }],
-  room: [roomView],
+  room: [roomView, onward],
   signal: [{ seq: whole, from: participant, data: signalData }],
   delivered: [{ to: participant, id: whole }],
   ok: [{ id: whole }],
@@ -287,7 +295,7 @@ const FROM_SERVER = {
   group_sources: [{ generation, sources }],
   group_speakers: [{ generation, speaking: each(participant) }],
   group_gone: [{ generation, reason: oneOf("silent", "never_connected", "wrong_certificate") }],
-  told: [{ text: words, at: whole }, { minutes }],
+  told: [{ text: words, at: whole }, { minutes, by: oneOf("reception") }],
   mute_asked: [{ from: participant }],
   guest_link: [{ id: whole, token: ofLength(1, 2048), closes_at: whole }],
 };

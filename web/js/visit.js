@@ -241,7 +241,8 @@ export class Visit {
       this.#quality?.people(INSIDE.has(room.you) ? others.length + 1 : 0);
     });
     channel.on("mute", () => dispatch({ type: "mute_asked" }));
-    channel.on("told", ({ text, at, minutes }) => {
+    channel.on("told", ({ text, at, minutes, by }) => {
+      if (by) return dispatch({ type: "greeted", text });
       const told = { text, at, ...(minutes === undefined ? {} : { minutes }) };
       keepTold(link.room, told);
       dispatch({ type: "told", told });
@@ -360,8 +361,8 @@ export class Visit {
 
   /**
    * Asks the server for something a host may do.
-   * @param {"admit" | "decline" | "back_to_waiting" | "remove" | "lock" | "end" | "ask_mute" | "tell"} type
-   * @param {{participant?: string, locked?: boolean, text?: string, minutes?: number}} [fields]
+   * @param {import("./protocol.js").Command["type"]} type
+   * @param {import("./channel.js").CommandFields} [fields]
    * @returns {Promise<string>} "" or the code of the refusal
    */
   async command(type, fields) {

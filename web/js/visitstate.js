@@ -33,6 +33,7 @@
  * @property {Call} call
  * @property {boolean} sharing our own screen is sent
  * @property {import("./told.js").Told | null} told what the host has told those who wait
+ * @property {string} greeted what the reception has said to us last
  * @property {boolean} muteAsked the host has asked us to switch the microphone off
  * @property {boolean} unsupported we cannot be let in, since this browser cannot take part in a group
  *
@@ -50,7 +51,7 @@
  * @typedef {{type: "closing", at: number}} ClosingEvent
  * @typedef {{type: "devices", devices: Devices}} DevicesEvent
  * @typedef {{type: "told", told: import("./told.js").Told}} ToldEvent
- * @typedef {ToldEvent | {type: "sharing", sharing: boolean} | {type: "mute_asked"} | {type: "mute_answered"}
+ * @typedef {ToldEvent | {type: "greeted", text: string} | {type: "sharing", sharing: boolean} | {type: "mute_asked"} | {type: "mute_answered"}
  *   | {type: "unsupported"}} GroupEvent
  * @typedef {LinkEvent | EarlyEvent | RefusedEvent | TroubleEvent | PersonEvent | LeaveEvent | WelcomeEvent | RoomEvent
  *   | ByeEvent | ChannelEvent | StalledEvent | ClosingEvent | DevicesEvent | GroupEvent | CallEvent} VisitEvent
@@ -67,6 +68,7 @@ export const ANYWHERE = new Set([
   "welcome",
   "sharing",
   "told",
+  "greeted",
   "mute_asked",
   "mute_answered",
   "unsupported",
@@ -92,6 +94,7 @@ export const NEW_VISIT = Object.freeze({
   badName: false,
   devices: NO_DEVICES,
   told: null,
+  greeted: "",
   call: [],
   sharing: false,
   muteAsked: false,
@@ -162,6 +165,8 @@ export function absorb(state, event) {
       return { ...state, sharing: event.sharing };
     case "told":
       return { ...state, told: event.told };
+    case "greeted":
+      return { ...state, greeted: event.text };
     case "mute_asked":
       return { ...state, muteAsked: state.devices.microphone === "on" };
     case "mute_answered":
@@ -187,6 +192,7 @@ const CLEAR = Object.freeze({
 /** After the end nothing of the others stays on the page. */
 const ALONE = Object.freeze({
   told: null,
+  greeted: "",
   call: [],
   room: null,
   closing: 0,

@@ -137,6 +137,9 @@ function createEntry({ id }, act) {
           time: clock(Math.floor((Date.now() + s.skew - p.since) / 1000) * 1000),
         }),
       ),
+      view.h("span", { "data-testid": "passed-on", hidden: ([p]) => !p.onward }, ([p]) =>
+        t("desk.onward", { name: p.onward ?? "" }),
+      ),
     ),
     view.h(
       "div",

@@ -46,10 +46,41 @@ function cutOff({ channel, stalled }) {
 }
 
 /**
- * @param {{devices: DeviceSet, leave: () => void}} options
+ * What a reception says is shown by a module that most people never need.
+ * @param {import("./visit.js").Visit} visit
  * @returns {import("./dom.js").Part<JoinState>}
  */
-export function createWaiting({ devices, leave }) {
+function createNote(visit) {
+  const element = document.createElement("div");
+  /** @type {import("./dom.js").Part<JoinState> | null} */
+  let note = null;
+  let wanted = false;
+  /** @type {JoinState} */
+  let latest;
+  return {
+    element,
+    update: (state) => {
+      latest = state;
+      note?.update(state);
+      if (wanted || (state.greeted === "" && !state.room?.onward)) return;
+      wanted = true;
+      import("./receptionnote.js").then(async ({ createReceptionNote }) => {
+        note = await createReceptionNote(visit);
+        element.append(note.element);
+        note.update(latest);
+      }).catch(() => {
+        // Tried again with the next news.
+        wanted = false;
+      });
+    },
+  };
+}
+
+/**
+ * @param {{devices: DeviceSet, leave: () => void, visit: import("./visit.js").Visit}} options
+ * @returns {import("./dom.js").Part<JoinState>}
+ */
+export function createWaiting({ devices, leave, visit }) {
   /** @type {View<JoinState>} */
   const view = new View();
   const present = (/** @type {JoinState} */ s) => s.room?.host_present ?? false;
@@ -119,6 +150,7 @@ export function createWaiting({ devices, leave }) {
         view.h("h2", {}, (s) => t("waiting.told", { provider: provider(s) })),
         view.h("p", { dir: "auto" }, (s) => s.told?.text ?? ""),
       ),
+      view.use(createNote(visit)),
       view.h("p", { class: "hint" }, () => t("waiting.advice")),
       view.h(
         "button",
