@@ -49,7 +49,7 @@ test("lines go both ways, in order, and are known to have arrived", async () => 
   const made = await connect(a, b);
   a.chat.say("one");
   a.chat.say("  two\n ");
-  await pause(10);
+  await pause(100);
   b.chat.say("three");
   a.chat.say("   \n\t ");
   await settle(made);
@@ -97,12 +97,12 @@ test("a page loaded anew gets everything back from the other, its own lines, too
   const first = await connect(a, b);
   a.chat.say("mine 1");
   b.chat.say("yours 1");
-  await pause(10);
+  await pause(100);
   a.chat.say("mine 2");
   await settle(first);
   first.a.cut();
   // Ages are told in whole milliseconds.
-  await pause(10);
+  await pause(100);
   b.chat.say("while you were away");
   const again = page("a", { memory: a.kept.memory });
   again.chat.setPeople([b.id]);
@@ -144,7 +144,7 @@ test("in a group every pair has its own numbers, and a line is shown once", asyn
   const ab = await link(a, b);
   a.chat.say("to b, and c later");
   // Ages are told in whole milliseconds.
-  await pause(10);
+  await pause(100);
   const [ac, bc] = [await link(a, c), await link(b, c)];
   c.chat.say("hello");
   await settle(ab, ac, bc);
