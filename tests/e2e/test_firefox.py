@@ -9,7 +9,9 @@ import pytest
 
 from tests.e2e.firefox import FirefoxPerson
 from tests.e2e.konsil_server import KonsilServer
+from tests.e2e.patience import until
 from tests.e2e.stage import Stage, in_session
+from tests.e2e.test_screen import SCREEN
 
 pytestmark = pytest.mark.timeout(150)
 Start = Callable[[], Awaitable[FirefoxPerson]]
@@ -68,3 +70,53 @@ async def test_two_people_in_firefox(konsil: KonsilServer, firefox: Start) -> No
     await client.click("leave-button")
     await client.shows("call-ended")
     await host.shows("end-consultation")
+
+
+@pytest.mark.soak
+async def test_a_blurred_picture_and_screens_with_firefox(
+    stage: Stage, konsil: KonsilServer, firefox: Start
+) -> None:
+    consultation = await konsil.invite()
+    host, client = await stage.host(), await firefox()
+    await host.enter(consultation.host_url)
+    await client.order("goto", url=consultation.client_url)
+    await client.shows("blur-checkbox")
+    await client.click("blur-checkbox")
+
+    async def blurred() -> bool:
+        return bool(
+            await client.evaluate(
+                """() => {
+                  const video = document.querySelector('[data-testid="device-preview"]');
+                  const track = video.srcObject?.getVideoTracks()[0];
+                  return track?.readyState === "live" && track.label === ""
+                    && video.currentTime > 0 && video.videoWidth > 0;
+                }"""
+            )
+        )
+
+    await until(blurred, "what is sent comes from the worker", seconds=30)
+    await client.order("fill", testid="name-input", text="Dora")
+    await client.click("consent-checkbox")
+    await client.click("join-button")
+    await host.sees_waiting("Dora")
+    await host.admits("Dora")
+    await asyncio.gather(host.sees_more_frames(), client.sees_and_hears_more())
+
+    # Firefox answers, Chromium offers: a screen of either side.
+    await client.evaluate(f"() => {{ {SCREEN} }}")
+    await client.click("screen-button")
+    await host.shows("remote-screen")
+    await host.page.evaluate(SCREEN)
+    await host.see("screen-button").click()
+    await client.shows("remote-screen")
+
+    async def both() -> bool:
+        size = "v => v.videoWidth > 0 && v.videoWidth === v.videoHeight"
+        seen = await client.evaluate(
+            f"""() => ({size})(document.querySelector('[data-testid="remote-screen"]'))"""
+        )
+        return bool(seen and await host.see("remote-screen").evaluate(size))
+
+    await until(both, "both see the other's screen", seconds=30)
+    await host.sees_more_frames(20)
