@@ -94,6 +94,8 @@ function handButton(view, tools) {
       class: "round",
       "data-testid": "hand-button",
       hidden: (s) => s.call.length === 0,
+      // Between two on a phone it would only make the other buttons too narrow to be read.
+      "data-pair": (s) => String(s.call.length === 1),
       "aria-pressed": () => String(tools.handUp),
       title: () => t(tools.handUp ? "hand.lower_title" : "hand.raise_title"),
       onclick: on(() => tools.toggleHand()),
