@@ -2,7 +2,7 @@
 -- KEYS[1] the session; KEYS[2] the room's code
 -- ARGV[1] the digits; ARGV[2] TTL, ms
 -- Gives 0 when there is no session, else the digits of the code it had, or 1.
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if not redis.call('GET', KEYS[1]) then
   return 0
 end
 local former = redis.call('GET', KEYS[2])

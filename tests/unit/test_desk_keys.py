@@ -1,11 +1,12 @@
 """Every kind of key is known to the audit, and every language has a text to agree to."""
 
+import re
 from pathlib import Path
 from typing import get_args
 
 from konsil.audit import TYPES
 from signaling.consent_texts import read_texts
-from waiting_room.keyspace import KeyKind, Keyspace
+from waiting_room.keyspace import ACL_COMMANDS, KeyKind, Keyspace
 
 ROOM, ID = "R" * 22, "s" * 22
 WEB = Path(__file__).parents[2] / "web"
@@ -41,3 +42,12 @@ def test_every_language_has_a_text_to_agree_to() -> None:
     assert len({digest for _, digest in texts}) == len(languages)
     assert all("\n" in text and len(text) > 100 for text in texts.values())
     assert read_texts(WEB / "js") == {}
+
+
+def test_scripts_use_no_command_that_our_user_of_redis_may_not() -> None:
+    scripts = (WEB.parent / "waiting_room").glob("*.lua")
+    used = {
+        name.lower() for one in scripts for name in re.findall(r"call\('(\w+)'", one.read_text())
+    }
+    assert used
+    assert used <= set(ACL_COMMANDS)
