@@ -68,40 +68,44 @@ async def test_pages_that_may_use_the_relay_alone_reach_the_forwarder_by_it(
 async def test_a_screen_goes_on_when_two_become_three(
     stage: Stage, start_konsil: StartKonsil
 ) -> None:
-    """Between two it takes the camera's place; in a group it is shown beside it."""
+    """And when they are two again; the face is seen beside it all the time."""
     konsil = await start_konsil(settings=with_forwarder())
     consultation, host, [charlie] = await group_of(stage, konsil, "Charlie")
     of_host = (await participants(charlie))[PROVIDER]
     await host.page.evaluate(SCREEN)
     await host.see("screen-button").click()
 
-    async def in_place() -> bool:
-        shown = (await seen_by(charlie)).get(of_host)
-        return shown is not None and shown.width == 600
-
-    await until(in_place, "Charlie sees the screen", seconds=PATIENCE)
+    await _sees_both(of_host, charlie)
 
     dora = await joined(stage, host, consultation, "Dora")
     await goes_by([host, charlie, dora], "sfu")
+    await _sees_both(of_host, charlie, dora)
+    assert await host.see("screen-button").get_attribute("aria-pressed") == "true"
+    assert await host.page.evaluate(LIVE)
 
-    async def beside() -> bool:
-        for person in (charlie, dora):
-            screen = (await seen_by(person, screens=True)).get(of_host)
-            face = (await seen_by(person)).get(of_host)
+    await dora.see("leave-button").click()
+    await goes_by([host, charlie], "direct")
+    await _sees_both(of_host, charlie)
+    assert await host.page.evaluate(LIVE)
+
+
+LIVE = "shownScreen.getVideoTracks()[0].readyState === 'live'"
+
+
+async def _sees_both(of: str, *people: Person) -> None:
+    """Waits until each of them has pictures of that one's screen, and of the face beside it."""
+
+    async def so() -> bool:
+        for person in people:
+            screen = (await seen_by(person, screens=True)).get(of)
+            face = (await seen_by(person)).get(of)
             if screen is None or screen.width != 600 or screen.frames < 10:
                 return False
             if face is None or face.frames < 10 or face.width == 600:
                 return False
         return True
 
-    await until(beside, "both see screen and face", seconds=PATIENCE)
-    assert await host.see("screen-button").get_attribute("aria-pressed") == "true"
-    assert await host.page.evaluate("shownScreen.getTracks()[0].readyState") == "live"
-
-    await dora.see("leave-button").click()
-    await goes_by([host, charlie], "direct")
-    await until(in_place, "back between two it is in the camera's place", seconds=PATIENCE)
-    assert await host.page.evaluate("shownScreen.getTracks()[0].readyState") == "live"
+    await until(so, f"{len(people)} see screen and face", seconds=PATIENCE)
 
 
 async def test_two_go_through_the_forwarder_where_the_operator_wants_it(
