@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from konsil import tls
 from tests.e2e import natted
@@ -168,6 +168,39 @@ async def test_two_who_cannot_reach_one_another_go_through_the_forwarder(
     assert await host.connections_open() >= 1
     await host.ends()
     await client.told("call-ended", "ended")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "found",
+    [
+        ("everything", "udp open, tcp open, tls open", "udp"),
+        ("no UDP", "udp shut, tcp open, tls open", "tcp"),
+        ("443 alone", "udp shut, tcp shut, tls open", "tls"),
+    ],
+    ids=lambda found: found[0],
+)
+async def test_the_check_sees_what_the_firewall_lets_out(
+    stage: Stage,
+    internet: Internet,
+    public_konsil: KonsilServer,
+    browsers: dict[str, Browser],
+    found: tuple[str, str, str],
+) -> None:
+    let_out, ways, over = found
+    internet.allow(let_out)
+    consultation = await public_konsil.invite()
+    client = await stage.client(browser=browsers["a"])
+    await client.page.goto(consultation.client_url)
+    await client.see("check-button").click()
+    result = await client.shows("check-result")
+    await expect(result).to_have_attribute("data-phase", "done", timeout=30_000)
+    report = str(await client.see("check-report").text_content()).splitlines()
+    assert report[3] == f"relay: own, {ways}"
+    assert report[4].startswith(f"line: over {over}, ")
+    blocked = client.page.locator('[data-trouble="no_udp"]')
+    assert await blocked.count() == (0 if over == "udp" else 1)
 
 
 async def test_doctor_sees_what_the_firewall_lets_out(

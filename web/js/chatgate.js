@@ -136,7 +136,7 @@ export class ChatGate extends Emitter {
 const styles = new Map();
 
 /** @param {string} href @returns {Promise<void>} */
-function loadStyle(href) {
+export function loadStyle(href) {
   const loading = styles.get(href) ?? new Promise((resolve, reject) => {
     const link = document.createElement("link");
     link.rel = "stylesheet";

@@ -2,6 +2,7 @@
 /** /host, the provider's page for one consultation: puts state, visit and screens together. */
 import { announce, notify } from "./announcer.js";
 import { announcementsBetween } from "./announcements.js";
+import { CheckGate } from "./checkgate.js";
 import { createCodeBox } from "./codebox.js";
 import { createDesk } from "./deskview.js";
 import { createEarly } from "./earlyview.js";
@@ -50,6 +51,7 @@ if (parsed.ok) {
     onstream: () => void page.then(({ refresh }) => refresh()),
   });
   const { devices } = visit;
+  const check = new CheckGate(token, true);
 
   const enter = (reopen = false) => {
     store.dispatch({ type: "enter" });
@@ -110,6 +112,7 @@ if (parsed.ok) {
         tools: () => [
           createTellBox((words) => visit.tell(words)),
           createCodeBox(token),
+          check.part(talking),
           createConsentList(receipts, room),
         ],
         devices, chat: visit.chat, tile, act, end, leave: () => void visit.leave(), lock: (on) => void lock(on),

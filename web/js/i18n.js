@@ -3,9 +3,10 @@
 
 /**
  * @typedef {keyof typeof import("../i18n/en.json") | keyof typeof import("../i18n/desk/en.json")
- *   | keyof typeof import("../i18n/call/en.json") | keyof typeof import("../i18n/help/en.json")
- *   | keyof typeof import("../i18n/host/en.json") | keyof typeof import("../i18n/photo/en.json")
- *   | keyof typeof import("../i18n/note/en.json") | keyof typeof import("../i18n/reception/en.json")} Key
+ *   | keyof typeof import("../i18n/call/en.json") | keyof typeof import("../i18n/check/en.json")
+ *   | keyof typeof import("../i18n/help/en.json") | keyof typeof import("../i18n/host/en.json")
+ *   | keyof typeof import("../i18n/photo/en.json") | keyof typeof import("../i18n/note/en.json")
+ *   | keyof typeof import("../i18n/reception/en.json")} Key
  */
 /** @typedef {string | Readonly<Record<string, string>>} Entry */
 /** @typedef {Readonly<Record<string, Entry>>} Catalogue */

@@ -3,6 +3,7 @@
 import { announce } from "./announcer.js";
 import { announcementsBetween } from "./announcements.js";
 import { createCall } from "./callview.js";
+import { CheckGate } from "./checkgate.js";
 import { forgetConsent, recallConsent, recordConsent } from "./consent.js";
 import { View } from "./dom.js";
 import { createEarly } from "./earlyview.js";
@@ -43,6 +44,7 @@ if (parsed.ok) {
     onstream: () => void page.then(({ refresh }) => refresh()),
   });
   const { devices } = visit;
+  const check = new CheckGate(parsed.link.token);
   recallConsent(visit);
 
   const enter = (name = visit.memory.name) => {
@@ -63,7 +65,7 @@ if (parsed.ok) {
     pin: (/** @type {string} */ participant) => store.dispatch({ type: "peer_pin", participant }),
     differ: () => void visit.leave("unsafe"),
   };
-  const waiting = () => createWaiting({ devices, leave, visit });
+  const waiting = () => createWaiting({ devices, check, leave, visit });
 
   const page = startPage({
     store,
@@ -75,7 +77,7 @@ if (parsed.ok) {
       trouble: () => createTrouble(again),
       early: createEarly,
       ready: () => createSetup({
-        devices, name: visit.memory.name,
+        devices, check, name: visit.memory.name,
         join: (name) => {
           void recordConsent(visit);
           enter(name);
@@ -112,6 +114,7 @@ if (parsed.ok) {
    * @param {JoinPhase} before
    */
   function changePhase(phase, before) {
+    if (phase !== "entering" && phase !== "waiting") check.stop();
     keepAwake(phase === "waiting" || phase === "call" || phase === "early");
     if (phase === "ready" && before !== "entering") {
       if (visit.memory.entered) {

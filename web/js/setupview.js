@@ -11,7 +11,7 @@ import { readinessOf } from "./devicestate.js";
 /**
  * @typedef {import("./joinstate.js").JoinState} JoinState
  * @typedef {import("./devices.js").DeviceSet} DeviceSet
- * @typedef {{devices: DeviceSet, name: string, join: (name: string) => void}} SetupOptions
+ * @typedef {{devices: DeviceSet, check: import("./checkgate.js").CheckGate, name: string, join: (name: string) => void}} SetupOptions
  */
 
 /** Longest name, characters after trimming (protocol section 3). */
@@ -34,7 +34,7 @@ export function cleanName(typed) {
  * @param {SetupOptions} options
  * @returns {import("./dom.js").Part<JoinState>}
  */
-export function createSetup({ devices, name, join }) {
+export function createSetup({ devices, check, name, join }) {
   /** @type {View<JoinState>} */
   const view = new View();
   let tried = false;
@@ -150,6 +150,7 @@ export function createSetup({ devices, name, join }) {
       view.use(createPreview(devices)),
       view.use(createDeviceNotice(() => void devices.open())),
       view.use(createDevicePicker(devices)),
+      view.use(check.part()),
     ),
     form,
   );

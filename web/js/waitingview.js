@@ -77,10 +77,11 @@ function createNote(visit) {
 }
 
 /**
- * @param {{devices: DeviceSet, leave: () => void, visit: import("./visit.js").Visit}} options
+ * @param {{devices: DeviceSet, check: import("./checkgate.js").CheckGate, leave: () => void,
+ *   visit: import("./visit.js").Visit}} options
  * @returns {import("./dom.js").Part<JoinState>}
  */
-export function createWaiting({ devices, leave, visit }) {
+export function createWaiting({ devices, check, leave, visit }) {
   /** @type {View<JoinState>} */
   const view = new View();
   const present = (/** @type {JoinState} */ s) => s.room?.host_present ?? false;
@@ -178,6 +179,7 @@ export function createWaiting({ devices, leave, visit }) {
       view.use(createPreview(devices)),
       view.h("p", { class: "hint" }, () => t("waiting.unseen")),
       view.use(createDeviceNotice(() => void devices.open())),
+      view.use(check.part()),
     ),
   );
   return view.part(element);
