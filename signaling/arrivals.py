@@ -20,6 +20,7 @@ from signaling.limits import AddressThrottle, Allowances, AwaitingHello
 from signaling.mailbox import Mailbox, Resumed
 from signaling.messages import Bye, Error, Hello, Welcome, room_view
 from signaling.node import NodeLink
+from signaling.refusals import error_of
 from signaling.room import Hold, Member, Room
 from signaling.rooms import Rooms
 from signaling.socket import Socket
@@ -165,7 +166,7 @@ class Arrivals:
 
     def _refuse(self, socket: Socket, refused: Refused) -> None:
         self._deps.metrics.joined(refused.code)
-        socket.refuse(Error(code=refused.code, detail=refused.detail, **_extra(refused)))
+        socket.refuse(error_of(refused))
 
     # --- the quick way ---
 
@@ -378,12 +379,3 @@ class Arrivals:
         if socket.address:
             self.awaiting.leave(socket.address)
             socket.address = ""
-
-
-def _extra(refused: Refused) -> dict[str, Any]:
-    """Members of an error message that `refused` fills."""
-    return {
-        name: value
-        for name, value in refused.extra.items()
-        if name in ("reason", "opens_at", "retry_after")
-    }

@@ -13,6 +13,7 @@ from signaling.group_messages import P2pFailed
 from signaling.messages import ClientMessage, Error, Ok
 from signaling.metrics import Metrics
 from signaling.node import NodeLink
+from signaling.refusals import error_of
 from signaling.room import MAX_COMMANDS, Member, Room
 from signaling.rooms import Rooms
 from signaling.socket import Socket
@@ -99,13 +100,7 @@ class Commands:
         try:
             await self._carry_out(socket, member, command)
         except Refused as refused:
-            retry_after = refused.extra.get("retry_after")
-            error = Error(refused.code, refused.detail, id=command.id)
-            if isinstance(retry_after, int | float):
-                error = Error(
-                    refused.code, refused.detail, id=command.id, retry_after=float(retry_after)
-                )
-            self._tell(member.present(socket), error)
+            self._tell(member.present(socket), error_of(refused, command.id))
         finally:
             member.commands -= 1
 

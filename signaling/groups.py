@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from msgspec import UNSET
-
 from signaling.deps import Deps
 from signaling.forwarders import Declined, ForwarderGoneError
 from signaling.group_messages import (
@@ -27,6 +25,7 @@ from signaling.headers import origin_of
 from signaling.limits import Allowance
 from signaling.messages import Error, Ok, ServerMessage
 from signaling.node import NodeLink, Note, NoteKind
+from signaling.refusals import error_of
 from signaling.room import MAX_COMMANDS, Member, Room
 from signaling.socket import Socket
 from waiting_room.errors import Refused
@@ -86,7 +85,7 @@ class Groups:
         try:
             answer = await self._carry_out(member, message)
         except Refused as refused:
-            answer = _error(message.id, refused)
+            answer = error_of(refused, message.id)
         finally:
             member.commands -= 1
         self._tell(member.present(socket), answer)
@@ -240,14 +239,3 @@ def _refused(declined: Declined) -> Refused:
     if declined.code == "sfu_unavailable":
         extra["retry_after"] = declined.retry_after or 1.0
     return Refused(declined.code, declined.detail, extra)
-
-
-def _error(id: int, refused: Refused) -> Error:
-    field, seconds = refused.extra.get("field"), refused.extra.get("retry_after")
-    return Error(
-        refused.code,
-        refused.detail,
-        id=id,
-        field=field if isinstance(field, str) else UNSET,
-        retry_after=float(seconds) if isinstance(seconds, int | float) else UNSET,
-    )

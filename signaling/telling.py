@@ -14,6 +14,7 @@ from signaling.deps import Deps
 from signaling.limits import Allowance
 from signaling.messages import Error, Ok, Tell, Told
 from signaling.node import NodeLink, Note, NoteKind
+from signaling.refusals import error_of
 from signaling.room import Member, Room
 from signaling.rooms import Rooms
 from signaling.socket import Socket
@@ -53,7 +54,7 @@ class Telling:
         try:
             recipients = _recipients(member, message)
         except Refused as refused:
-            self._refuse(socket, Error(refused.code, refused.detail, id=message.id))
+            self._refuse(socket, error_of(refused, message.id))
             return
         told = Told(text=message.text, at=self._link.now_ms(), minutes=message.minutes)
         for recipient in recipients:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser
 
 from tests.e2e.konsil_server import KonsilServer
@@ -87,6 +88,7 @@ async def test_what_is_behind_is_blurred_from_when_one_asks_for_it(
     await client.devices_off()
 
 
+@pytest.mark.soak
 async def test_after_a_reload_nobody_sees_what_is_behind(
     stage: Stage, konsil: KonsilServer, seen_browser: Browser
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.axe import is_accessible
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.people import Person
@@ -72,6 +74,7 @@ async def test_a_photo_is_taken_with_consent_saved_and_gone_when_it_is_withdrawn
     assert not await host.page.evaluate(LOADS, url), "nothing is left of it"
 
 
+@pytest.mark.soak
 async def test_a_no_is_a_no_and_is_not_asked_again_at_once(
     stage: Stage, konsil: KonsilServer
 ) -> None:

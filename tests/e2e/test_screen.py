@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Person
@@ -98,6 +100,7 @@ async def test_a_screen_is_seen_and_heard_beside_the_camera_and_goes_again(
     await _sees_both(client)
 
 
+@pytest.mark.soak
 async def test_a_screen_of_the_side_that_does_not_offer_survives_a_reload_of_the_other(
     stage: Stage, konsil: KonsilServer
 ) -> None:

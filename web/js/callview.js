@@ -10,6 +10,9 @@ import { currentLanguage, t } from "./language.js";
 import { createPicture, onSound, showStream, soundBlocked, soundOn } from "./picture.js";
 import { createSwitch } from "./previewview.js";
 
+/** The tools of a call are put on the page so long after it has begun, ms: the first picture goes before. */
+const TOOLS_AFTER = 600;
+
 /**
  * @typedef {import("./visitstate.js").VisitData} VisitData
  * @typedef {import("./devices.js").DeviceSet} DeviceSet
@@ -37,6 +40,8 @@ import { createSwitch } from "./previewview.js";
  * @returns {import("./dom.js").Part<VisitData> & {side: import("./chatside.js").ChatSide}}
  */
 export function createCall(view, { devices, chat, tile, group, alone, leave, more, whole }) {
+  /** Before their time, too. */
+  let showTools = () => {};
   const local = createPicture("local-video", true);
   view.bind(
     () => t("call.you"),
@@ -133,7 +138,10 @@ export function createCall(view, { devices, chat, tile, group, alone, leave, mor
         class: "round",
         "data-testid": "settings-button",
         title: () => t("call.settings_title"),
-        onclick: on(() => tools?.showSettings()),
+        onclick: on(() => {
+          showTools();
+          tools?.showSettings();
+        }),
       },
       icon("settings"),
       view.h("span", { class: "round-label" }, () => t("call.settings")),
@@ -178,15 +186,23 @@ export function createCall(view, { devices, chat, tile, group, alone, leave, mor
       tools?.update(s);
     },
   });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let showing;
   const dropTools = () => {
+    clearTimeout(showing);
+    showTools = () => {};
     tools?.remove();
     tools = null;
   };
   const leaveTools = [
     chat.whenLoaded((_chat, _views, loaded) => {
       dropTools();
-      tools = loaded.show({ element, stage, banners, bar, beside: side.button });
-      if (latest !== null) tools.update(latest);
+      showTools = () => {
+        clearTimeout(showing);
+        tools ??= loaded.show({ element, stage, banners, bar, beside: side.button });
+        if (latest !== null) tools.update(latest);
+      };
+      showing = setTimeout(showTools, TOOLS_AFTER);
     }),
     chat.on("ended", dropTools),
   ];

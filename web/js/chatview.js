@@ -50,10 +50,12 @@ export function createChatPanel(chat, { close }) {
   let camera = false;
   const name = (/** @type {string} */ id) => names.get(id) ?? "";
   const refresh = () => {
-    // Who reads further up is left there.
-    const follow = isAtEnd(scroll);
     view.update({ chat: chat.state, name, company, people, camera });
-    if (follow) toEnd(scroll);
+    // Who reads further up is left there. Not at once: that would have all of the page laid out in
+    // the middle of whatever changes.
+    requestAnimationFrame(() => {
+      if (atEnd) toEnd(scroll);
+    });
   };
 
   const lines = view.h("ol", { class: "chat-lines" });
@@ -115,6 +117,10 @@ export function createChatPanel(chat, { close }) {
     composer.element,
   );
 
+  let atEnd = true;
+  scroll.addEventListener("scroll", () => {
+    atEnd = isAtEnd(scroll);
+  }, { passive: true });
   const drop = dropTarget(element, (files) => composer.offer(files));
   const leave = [chat.on("change", refresh), onLanguage(refresh)];
   const timer = setInterval(() => {

@@ -79,13 +79,18 @@ export function watchPath(pc, listener) {
   const told = "onselectedcandidatepairchange" in (globalThis.RTCIceTransport?.prototype ?? {});
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  const look = async () => {
+  const changed = () => {
     for (const { transport } of pc.getSenders()) {
       const ice = transport?.iceTransport;
       if (!ice || watched.has(ice)) continue;
       watched.add(ice);
       ice.addEventListener("selectedcandidatepairchange", look);
     }
+    clearTimeout(timer);
+    // The first picture is in a hurry, and statistics cost some 20 ms at that moment.
+    timer = setTimeout(look, LAG);
+  };
+  const look = async () => {
     const path = pathOf(await reportsOf(pc));
     clearTimeout(timer);
     if (pc.connectionState === "connected" && (path === null || !told)) {
@@ -95,5 +100,5 @@ export function watchPath(pc, listener) {
     known = path;
     listener(path);
   };
-  pc.addEventListener("connectionstatechange", look);
+  pc.addEventListener("connectionstatechange", changed);
 }

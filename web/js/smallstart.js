@@ -11,7 +11,7 @@
 /** What an encoder takes at once at the beginning, in pixels. */
 const AT_ONCE = 640 * 480;
 /** What is sent when the picture is larger than that. */
-const SMALL = 640 * 360;
+const SMALL = 320 * 180;
 
 /** After the connection is there, in ms. */
 export const FULL_SIZE_AFTER = 1_500;
