@@ -59,6 +59,7 @@ async def bot(
             await made.close()
 
 
+@pytest.mark.soak
 async def test_a_browser_opens_the_frames_of_bots_through_a_change_of_keys(
     stage: Stage, start_konsil: StartKonsil
 ) -> None:

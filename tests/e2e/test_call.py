@@ -53,7 +53,7 @@ async def _nothing_left(redis_server: RedisServer) -> None:
     await until(empty, "DBSIZE is 0", seconds=3)
 
 
-@pytest.mark.parametrize("who", ["host", "client"])
+@pytest.mark.parametrize("who", [pytest.param("host", marks=pytest.mark.soak), "client"])
 async def test_a_reload_returns_to_the_call_by_itself(
     stage: Stage, konsil: KonsilServer, who: str
 ) -> None:

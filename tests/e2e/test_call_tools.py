@@ -113,6 +113,7 @@ async def _sent_is_silent(person: Person) -> bool:
     return bool(await person.page.evaluate("konsilProbe.soundSent().every((on) => !on)"))
 
 
+@pytest.mark.soak
 async def test_letters_can_be_switched_off_and_leaving_clears_the_page(
     stage: Stage, konsil: KonsilServer
 ) -> None:

@@ -336,6 +336,7 @@ def forwarder_pid(konsil: KonsilServer) -> int:
     raise AssertionError("no forwarder among the server's processes")
 
 
+@pytest.mark.soak
 async def test_a_killed_forwarder_is_replaced_without_a_click(
     stage: Stage, start_konsil: StartKonsil
 ) -> None:

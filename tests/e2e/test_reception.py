@@ -84,7 +84,7 @@ async def test_from_the_reception_to_another_room_and_into_a_call_there(
 @pytest.mark.parametrize(
     ("locale", "size"),
     [
-        pytest.param("de-DE", PHONE, id="de-phone"),
+        pytest.param("de-DE", PHONE, id="de-phone", marks=pytest.mark.soak),
         pytest.param("en-GB", DESKTOP, id="en-desktop", marks=pytest.mark.soak),
         pytest.param("fr-FR", PHONE, id="fr-phone", marks=pytest.mark.soak),
     ],

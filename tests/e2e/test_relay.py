@@ -85,7 +85,14 @@ async def test_a_call_through_the_relay_of_konsil_serve(
     await client.told("call-ended", "ended")
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize(
+    "transport",
+    [
+        pytest.param("udp", marks=pytest.mark.soak),
+        pytest.param("tcp", marks=pytest.mark.soak),
+        "tls",
+    ],
+)
 async def test_a_call_through_a_relay_of_its_own(
     stage: Stage,
     start_konsil: StartKonsil,
