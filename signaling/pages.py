@@ -3,10 +3,14 @@
 All files are read once at the start, so no request ever names a path that reaches the disk: what is
 not in the table does not exist. Top-level `NAME.html` is the page `/NAME` (`index.html` is `/`);
 files in folders below are `/static/FOLDER/…`. Nothing else is served.
+
+A page's head names its words in every language; it is served with those of the reader's only.
 """
 
 import gzip
 import hashlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -40,41 +44,78 @@ _CONTENT_TYPES = {
 _WORTH_PACKING = frozenset({".css", ".html", ".js", ".json", ".mjs", ".svg", ".txt"})
 
 
+_WORDS = re.compile(rb'<link [^<>]*href="/static/i18n/(?:[\w-]+/)?([a-z]{2,3})\.json">\n')
+"""The line in a page's head that fetches words ahead, and their language."""
+_DEFAULT_LANGUAGE = "en"
+_MAX_ACCEPT_LANGUAGE = 1024
+_WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
+
+
 class PagesError(Exception):
     """The web files cannot be served; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One file as it goes over the wire."""
+class Form:
+    """One body as it goes over the wire."""
 
-    path: Path
-    modified_ns: int
     body: bytes
     packed: bytes | None
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One file, in one form or in one for each language."""
+
+    path: Path
+    modified_ns: int
+    size: int
+    forms: Mapping[str, Form]
     content_type: str
     cache_control: str
 
+    def form(self, accept_language: str) -> Form:
+        """Choose by the header `Accept-Language` (RFC 9110 section 12.5.4), else English."""
+        return self.forms[_language(accept_language, self.forms)]
 
-def _read(path: Path) -> Page:
+    @property
+    def varies(self) -> str:
+        """What of a request decides on the answer, for the header `Vary`; may be empty."""
+        several = "Accept-Language" if len(self.forms) > 1 else ""
+        packed = "Accept-Encoding" if any(form.packed for form in self.forms.values()) else ""
+        return ", ".join(filter(None, (several, packed)))
+
+
+def read(path: Path) -> Page:
+    """Make a page of a file; raises PagesError if it is too large, OSError if it is not there."""
     modified_ns = path.stat().st_mtime_ns
     body = path.read_bytes()
     if len(body) > MAX_FILE_BYTES:
         raise PagesError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
-    packed = None
-    if path.suffix in _WORTH_PACKING:
-        smaller = gzip.compress(body, 9, mtime=0)
-        packed = smaller if len(smaller) < len(body) else None
+    languages = set(_WORDS.findall(body)) if path.suffix == ".html" else set()
     return Page(
         path=path,
         modified_ns=modified_ns,
-        body=body,
-        packed=packed,
-        etag='"' + hashlib.sha256(body).hexdigest()[:32] + '"',
+        size=len(body),
+        forms={code.decode(): _form(_only(code, body), path.suffix) for code in languages}
+        if _DEFAULT_LANGUAGE.encode() in languages
+        else {_DEFAULT_LANGUAGE: _form(body, path.suffix)},
         content_type=_CONTENT_TYPES[path.suffix],
         cache_control=CACHE_NEVER if path.suffix == ".html" else CACHE_REVALIDATE,
     )
+
+
+def _only(language: bytes, html: bytes) -> bytes:
+    return _WORDS.sub(lambda line: line[0] if line[1] == language else b"", html)
+
+
+def _form(body: bytes, suffix: str) -> Form:
+    packed = None
+    if suffix in _WORTH_PACKING:
+        smaller = gzip.compress(body, 9, mtime=0)
+        packed = smaller if len(smaller) < len(body) else None
+    return Form(body, packed, '"' + hashlib.sha256(body).hexdigest()[:32] + '"')
 
 
 def _url_of(name: PurePosixPath) -> str:
@@ -102,8 +143,8 @@ class Pages:
                 continue
             if not (is_page or is_static) or not path.is_file():
                 continue
-            page = _read(path)
-            total += len(page.body)
+            page = read(path)
+            total += page.size
             if total > MAX_TOTAL_BYTES:
                 raise PagesError(f"the files below {root} exceed {MAX_TOTAL_BYTES} bytes")
             self._pages[_url_of(name)] = page
@@ -118,7 +159,7 @@ class Pages:
             return page
         try:
             if page.path.stat().st_mtime_ns != page.modified_ns:
-                page = self._pages[url] = _read(page.path)
+                page = self._pages[url] = read(page.path)
         except OSError:
             return page  # being rewritten by an editor: the last whole one will do
         return page
@@ -128,20 +169,21 @@ class Pages:
         page = self._page(request.path)
         if page is None:
             return None
+        form = page.form(request.headers.get("Accept-Language", ""))
         headers = {
             "Content-Type": page.content_type,
             "Cache-Control": page.cache_control,
-            "ETag": page.etag,
+            "ETag": form.etag,
         }
-        if page.packed is not None:
-            headers["Vary"] = "Accept-Encoding"
+        if page.varies:
+            headers["Vary"] = page.varies
         known = request.headers.get("If-None-Match", "")
-        if page.etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
+        if form.etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
             return web.Response(status=304, headers=headers)
-        body = page.body
-        if page.packed is not None and _takes_gzip(request.headers.get("Accept-Encoding", "")):
+        body = form.body
+        if form.packed is not None and _takes_gzip(request.headers.get("Accept-Encoding", "")):
             headers["Content-Encoding"] = "gzip"
-            body = page.packed
+            body = form.packed
         return web.Response(body=body, headers=headers)
 
     def not_found(self) -> web.Response | None:
@@ -150,7 +192,7 @@ class Pages:
         if page is None:
             return None
         headers = {"Content-Type": page.content_type, "Cache-Control": CACHE_NEVER}
-        return web.Response(status=404, body=page.body, headers=headers)
+        return web.Response(status=404, body=page.form("").body, headers=headers)
 
 
 def _takes_gzip(accept_encoding: str) -> bool:
@@ -159,3 +201,15 @@ def _takes_gzip(accept_encoding: str) -> bool:
         if coding == "gzip":
             return weight not in ("0", "0.0", "0.00", "0.000")
     return False
+
+
+def _language(accept_language: str, known: Mapping[str, Form]) -> str:
+    best, best_weight = _DEFAULT_LANGUAGE, 0.0
+    for item in accept_language[:_MAX_ACCEPT_LANGUAGE].split(","):
+        tag, _, weight = item.replace(" ", "").lower().partition(";q=")
+        language = tag.partition("-")[0]
+        weighs = 1.0 if not weight else float(weight) if _WEIGHT.fullmatch(weight) else 0.0
+        # As the pages do it: the first one spoken here, by its base.
+        if language in known and weighs > best_weight:
+            best, best_weight = language, weighs
+    return best

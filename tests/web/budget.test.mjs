@@ -16,9 +16,14 @@ for (const [page, kibibytes, requests] of [
 ]) {
   test(`/${page}: at most ${kibibytes} KiB and ${requests} requests, all known from the HTML`, () => {
     const html = readFileSync(new URL(`${page}.html`, WEB), "utf8");
-    const files = [...html.matchAll(/(?:href|src)="\/static\/([^"]+)"/g)].map(([, path]) => path);
-    const bytes = [`${page}.html`, ...files].reduce((sum, path) => sum + packed(path), 0);
-    assert.ok(bytes <= kibibytes * 1024, `${(bytes / 1024).toFixed(1)} KiB`);
-    assert.ok(files.length + 1 <= requests, `${files.length + 1} requests`);
+    const all = [...html.matchAll(/(?:href|src)="\/static\/([^"]+)"/g)].map(([, path]) => path);
+    // The server leaves out the words of other languages than the reader's.
+    for (const language of ["en", "de", "fr"]) {
+      const files = all.filter((path) => !path.startsWith("i18n/") || path.endsWith(`${language}.json`));
+      const bytes = [`${page}.html`, ...files].reduce((sum, path) => sum + packed(path), 0);
+      assert.ok(bytes <= kibibytes * 1024, `${language}: ${(bytes / 1024).toFixed(1)} KiB`);
+      assert.ok(files.length + 1 <= requests, `${language}: ${files.length + 1} requests`);
+      assert.ok(files.some((path) => path.startsWith("i18n/")), language);
+    }
   });
 }

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
 
 const WEB = new URL("../../web/", import.meta.url);
 const read = (path) => readFileSync(new URL(path, WEB), "utf8");
@@ -65,16 +64,6 @@ test("what is loaded later is here", () => {
   );
   assert.ok(later.includes("js/chat.js"));
   for (const file of later) assert.ok(statSync(new URL(file, WEB)).size > 0, file);
-});
-
-test("what /join loads at first is below 150 KiB, compressed", () => {
-  const html = read("join.html");
-  const files = [...html.matchAll(/(?:href|src)="\/static\/([^"]+)"/g)].map(([, file]) => file);
-  assert.ok(files.length > 20);
-  const bytes = ["join.html", ...new Set(files)]
-    .map((file) => gzipSync(readFileSync(new URL(file, WEB)), { level: 9 }).length)
-    .reduce((sum, length) => sum + length, 0);
-  assert.ok(bytes < 150 * 1024, `${bytes} bytes`);
 });
 
 test("no module makes markup from text, sets a cookie, keeps anything beyond the tab, or calls elsewhere", () => {

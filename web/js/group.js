@@ -10,6 +10,7 @@ import { Moves } from "./moves.js";
 import { onNetworkChange } from "./network.js";
 import { sameTiles, wantedOf } from "./sections.js";
 import { SfuConnection } from "./sfuconnection.js";
+import { Streams } from "./streams.js";
 
 /**
  * @typedef {import("./channel.js").Channel} Channel
@@ -68,8 +69,8 @@ export class Group extends Emitter {
   #tracks = { microphone: null, camera: null, screen: null, screen_audio: null };
   /** With whom there was a connection without a forwarder when the group began. @type {Set<string>} */
   #connected;
-  /** @type {Map<string, MediaStream>} by participant, and by participant and " screen" */
-  #streams = new Map();
+  /** By participant, and by participant and " screen". */
+  #streams = new Streams();
   /** Of connections without a forwarder, not shown yet. @type {Map<string, MediaStream>} */
   #direct = new Map();
   /** @type {Map<string, "direct" | "relay">} */
@@ -372,7 +373,7 @@ export class Group extends Emitter {
         const { participant, way } = output;
         if (way === "p2p") {
           const stream = this.#direct.get(participant);
-          this.#streams.delete(participant);
+          this.#streams.drop(participant);
           if (stream) this.emit("stream", { participant, stream });
           this.#states.set(participant, "connected");
           this.emit("connection", { participant, state: "connected" });
@@ -404,7 +405,7 @@ export class Group extends Emitter {
   /** @param {string} participant */
   #showPerson(participant) {
     const tracks = this.#connection?.tracksOf(participant, ["microphone", "camera"]) ?? [];
-    const stream = this.#renew(participant, tracks);
+    const stream = this.#streams.renew(participant, tracks);
     if (stream) this.emit("stream", { participant, stream });
   }
 
@@ -414,29 +415,14 @@ export class Group extends Emitter {
     const tracks = this.#connection?.tracksOf(participant, ["screen", "screen_audio"]) ?? [];
     const picture = tracks.some(({ kind }) => kind === "video");
     if (!picture) this.#endScreen(participant);
-    const stream = picture && this.#renew(name, tracks);
+    const stream = picture && this.#streams.renew(name, tracks);
     if (stream) this.emit("screen", { participant, stream, on: true });
   }
 
   /** @param {string} participant */
   #endScreen(participant) {
-    const stream = this.#streams.get(`${participant} screen`);
-    this.#streams.delete(`${participant} screen`);
+    const stream = this.#streams.drop(`${participant} screen`);
     if (stream) this.emit("screen", { participant, stream, on: false });
-  }
-
-  /**
-   * @param {string} name
-   * @param {readonly MediaStreamTrack[]} tracks
-   * @returns {MediaStream | null} null: nothing has changed
-   */
-  #renew(name, tracks) {
-    const known = this.#streams.get(name)?.getTracks() ?? [];
-    const same = known.length === tracks.length && tracks.every((track) => known.includes(track));
-    if (tracks.length === 0 || same) return null;
-    const stream = new MediaStream([...tracks]);
-    this.#streams.set(name, stream);
-    return stream;
   }
 
   #tellStates() {
@@ -458,7 +444,7 @@ export class Group extends Emitter {
   #forget(participant) {
     this.#states.delete(participant);
     this.#qualities.delete(participant);
-    this.#streams.delete(participant);
+    this.#streams.drop(participant);
     this.#direct.delete(participant);
     this.#paths.delete(participant);
     this.#connected.delete(participant);

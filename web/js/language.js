@@ -39,13 +39,21 @@ export async function startLanguage(more = "") {
   folders = more === "" ? [] : [more];
   const kept = recall("language");
   const chosen = chooseLanguage([...(kept ? [kept] : []), ...navigator.languages]);
-  // The page's head has preloaded them all, so that switching needs no network.
-  for (const code of CODES) {
-    const coming = fetchCatalogue(code);
-    coming.catch(() => {});
-    catalogues.set(code, coming);
-  }
+  // The page's head has preloaded it.
+  fetchAhead(chosen);
   await setLanguage(chosen);
+  // The others later, so that switching needs no network. Safari has no requestIdleCallback.
+  const others = () => CODES.forEach(fetchAhead);
+  if (typeof requestIdleCallback === "function") requestIdleCallback(others, { timeout: 5_000 });
+  else setTimeout(others, 1_000);
+}
+
+/** @param {Language} code */
+function fetchAhead(code) {
+  if (catalogues.has(code)) return;
+  const coming = fetchCatalogue(code);
+  coming.catch(() => {});
+  catalogues.set(code, coming);
 }
 
 /**

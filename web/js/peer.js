@@ -1,12 +1,10 @@
 // @ts-check
 /** Everybody this page talks to: who is admitted gets an exchange and a connection, who goes loses them. */
-import { Connection } from "./connection.js";
 import { Emitter } from "./emitter.js";
-import { identityOf, ownIdentity } from "./identity.js";
 import { onNetworkChange } from "./network.js";
 import { isInitiator } from "./partner.js";
 import { Party } from "./party.js";
-import { makeShare } from "./sealing.js";
+import { Spares } from "./spares.js";
 import { Standings } from "./standings.js";
 
 /**
@@ -16,11 +14,9 @@ import { Standings } from "./standings.js";
  * @typedef {import("./content.js").FrameKey} FrameKey
  * @typedef {import("./content.js").Media} Media
  * @typedef {import("./iceservers.js").IceServers} IceServers
- * @typedef {import("./identity.js").Identity} Identity
  * @typedef {import("./protocol.js").ParticipantView} ParticipantView
  * @typedef {import("./protocol.js").RoomView} RoomView
  * @typedef {import("./protocol.js").Role} Role
- * @typedef {import("./sealing.js").OwnShare} OwnShare
  * @typedef {import("./sealing.js").RefusalReason} RefusalReason
  *
  * @typedef {object} PeersOptions
@@ -58,19 +54,12 @@ const EARLY_PEOPLE = 8;
 const EARLY_SIGNALS = 16;
 const EARLY_KEYS = 4;
 
-/** Longest wait for a relay where a direct path may do without, and where it is the only one, ms. */
-const RELAY_PATIENCE = Object.freeze({ all: 1_000, relay: 10_000 });
 /** How long after the keys a receipt is handed over, ms: what connects is in more of a hurry. */
 const RECEIPT_PAUSE = 1_500;
-
-/** Longest wait for fresh credentials where there are some already, ms. */
-const REFRESH_PATIENCE = 1_000;
 
 /** @extends {Emitter<PeersEvents>} */
 export class Peers extends Emitter {
   #options;
-  /** @type {Promise<Identity>} */
-  #identity;
   /** @type {Map<string, Party>} */
   #parties = new Map();
   #standings = new Standings();
@@ -85,10 +74,7 @@ export class Peers extends Emitter {
   #screen = null;
   #receipt = "";
   #prewarmed = false;
-  /** Made ahead for the next one. @type {Promise<Connection> | null} */
-  #spare = null;
-  /** @type {Promise<OwnShare> | null} */
-  #spareShare = null;
+  #spares;
   /** @type {RoomView | null} */
   #room = null;
   #toldConnected = false;
@@ -109,13 +95,16 @@ export class Peers extends Emitter {
   constructor(options) {
     super();
     this.#options = options;
-    this.#identity = options.certificate ? identityOf(options.certificate) : ownIdentity();
-    const { channel } = options;
+    const { channel, certificate, linkSecret, iceServers, iceTransportPolicy } = options;
+    this.#spares = new Spares({
+      certificate, iceServers, iceTransportPolicy, tracks: this.#tracks,
+      hasSecret: linkSecret !== null, initiator: options.self.role === "host",
+    });
     this.#leave = [
       channel.on("signal", ({ from, data }) => this.#signaled(from, data)),
       channel.on("welcome", () => this.#reconnected()),
       channel.on("overflow", (to) => this.#overflowed(to)),
-      options.iceServers.on("change", ({ renewed }) => this.#newIceServers(renewed)),
+      iceServers.on("change", ({ renewed }) => this.#newIceServers(renewed)),
       onNetworkChange(() => this.#networkChanged()),
     ];
   }
@@ -129,7 +118,7 @@ export class Peers extends Emitter {
   async prewarm(stream) {
     this.#prewarmed = true;
     // At once: after a reload the first room already takes the connection.
-    await Promise.all([this.setLocalStream(stream), this.#prepareSpare(), this.#prepareShare()]);
+    await Promise.all([this.setLocalStream(stream), this.#spares.prepare()]);
   }
 
   /** @param {MediaStream | null} stream its tracks replace those sent so far, without renegotiation */
@@ -148,7 +137,7 @@ export class Peers extends Emitter {
     if (this.#tracks[kind] === track) return;
     this.#tracks[kind] = track;
     await Promise.all([
-      this.#spare?.then((connection) => connection.replaceTrack(kind, track)),
+      this.#spares.replaceTrack(kind, track),
       ...[...this.#parties.values()].map((party) => party.replaceTrack(kind, track)),
     ]);
   }
@@ -208,10 +197,7 @@ export class Peers extends Emitter {
     const wanted = this.#options.self.role === "host"
       ? room.participants.some(({ status }) => status === "waiting")
       : room.you === "waiting";
-    if (wanted && this.#prewarmed && this.#direct) {
-      this.#prepareSpare();
-      this.#prepareShare();
-    }
+    if (wanted && this.#prewarmed && this.#direct) void this.#spares.prepare().catch(() => {});
   }
 
   /** @param {RoomView} room @returns {boolean} whether `updateRoom` would begin to connect to somebody */
@@ -276,8 +262,7 @@ export class Peers extends Emitter {
     for (const party of this.#parties.values()) party.close();
     this.#parties.clear();
     this.#early.clear();
-    this.#spare?.then((connection) => connection.close(), () => {});
-    this.#spare = null;
+    this.#spares.close();
     this.clear();
   }
 
@@ -288,14 +273,15 @@ export class Peers extends Emitter {
       partner: {
         room, self, other: { participant: id, role },
         linkSecret: linkSecret && new Uint8Array(linkSecret),
-        takeShare: () => this.#takeShare(),
+        takeShare: () => this.#spares.takeShare(),
         random: (length) => crypto.getRandomValues(new Uint8Array(length)),
         now: () => performance.now(),
         standings: this.#standings,
       },
       direct: this.#direct,
-      takeConnection: (initiator) => this.#takeConnection(initiator),
-      makeDataConnection: () => this.#makeDataConnection(isInitiator(self, { participant: id, role })),
+      takeConnection: (initiator) => this.#spares.takeConnection(initiator),
+      makeDataConnection: () =>
+        this.#spares.makeDataConnection(isInitiator(self, { participant: id, role })),
       media: () => this.#media,
       signal: (data) => channel.signal(id, data),
       notice: (data) => channel.notice(id, data),
@@ -389,104 +375,12 @@ export class Peers extends Emitter {
     for (const party of this.#parties.values()) {
       party.setIceServers(this.#options.iceServers.current, renewed);
     }
-    this.#renewSpare();
-  }
-
-  /** @returns {Promise<void>} */
-  #iceServersKnown() {
-    const { iceServers, iceTransportPolicy: policy } = this.#options;
-    return iceServers.ready({ success: policy === "relay", within: RELAY_PATIENCE[policy] });
-  }
-
-  /** @returns {Promise<void>} */
-  #refreshIceServers() {
-    return Promise.race([
-      this.#options.iceServers.refresh(),
-      /** @type {Promise<void>} */ (new Promise((resolve) => {
-        setTimeout(resolve, REFRESH_PATIENCE);
-      })),
-    ]);
+    this.#spares.renew();
   }
 
   #networkChanged() {
     for (const party of this.#parties.values()) party.restartIce();
-    this.#renewSpare();
-  }
-
-  #renewSpare() {
-    if (!this.#spare) return;
-    this.#spare.then((connection) => connection.close(), () => {});
-    this.#spare = null;
-    this.#prepareSpare();
-  }
-
-  /** @returns {Promise<unknown>} */
-  #prepareSpare() {
-    if (this.#spare) return this.#spare;
-    const spare = this.#makeConnection(this.#options.self.role === "host");
-    this.#spare = spare;
-    spare.catch(() => {
-      if (this.#spare === spare) this.#spare = null;
-    });
-    return spare;
-  }
-
-  /** @returns {Promise<unknown>} */
-  #prepareShare() {
-    this.#spareShare ??= this.#makeShare();
-    return this.#spareShare;
-  }
-
-  /** @param {boolean} initiator @returns {Promise<Connection>} */
-  async #takeConnection(initiator) {
-    const spare = this.#spare;
-    if (spare && initiator === (this.#options.self.role === "host")) {
-      this.#spare = null;
-      return spare;
-    }
-    return this.#makeConnection(initiator);
-  }
-
-  /** @param {boolean} initiator */
-  async #makeConnection(initiator) {
-    const { certificate } = await this.#identity;
-    // An offer is made at once, an answer later.
-    if (initiator) await this.#iceServersKnown();
-    const connection = new Connection({
-      initiator, certificate, tracks: this.#tracks,
-      iceServers: this.#options.iceServers.current,
-      iceTransportPolicy: this.#options.iceTransportPolicy,
-      iceServersKnown: () => this.#iceServersKnown(),
-      refreshIceServers: () => this.#refreshIceServers(),
-    });
-    await connection.prepare();
-    return connection;
-  }
-
-  /** Only a group needs it, so only there it is loaded. @param {boolean} initiator */
-  async #makeDataConnection(initiator) {
-    const { DataConnection } = await import("./dataconnection.js");
-    const { certificate } = await this.#identity;
-    if (initiator) await this.#iceServersKnown();
-    const { iceServers, iceTransportPolicy } = this.#options;
-    return new DataConnection({
-      initiator,
-      configuration: { iceServers: iceServers.current, iceTransportPolicy, certificates: [certificate] },
-      iceServersKnown: () => this.#iceServersKnown(),
-    });
-  }
-
-  /** @returns {Promise<OwnShare>} never the same twice */
-  #takeShare() {
-    const share = this.#spareShare ?? this.#makeShare();
-    this.#spareShare = null;
-    return share;
-  }
-
-  async #makeShare() {
-    const { fingerprint } = await this.#identity;
-    const nonce = crypto.getRandomValues(new Uint8Array(16));
-    return makeShare({ hasSecret: this.#options.linkSecret !== null, fingerprint, nonce });
+    this.#spares.renew();
   }
 }
 

@@ -230,6 +230,10 @@ async def test_pages_and_static_files(node: Node) -> None:
     assert page.status == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["cache-control"] == "no-store"
+    german = await get(node, "/join", Accept_Language="de-CH, fr;q=0.5")
+    assert b"/static/i18n/de.json" in german.body
+    assert b"/static/i18n/en.json" not in german.body
+    assert german.headers["vary"] == "Accept-Language, Accept-Encoding"
     script = await get(node, "/static/js/join.js")
     assert script.headers["content-type"] == "text/javascript; charset=utf-8"
     assert script.headers["cache-control"] == "no-cache"
