@@ -213,10 +213,16 @@ class _Life:
         try:
             return await self._ask(offer)
         finally:
-            known.offering -= 1
-            held, known.held = known.held, []
             # Behind the answer, which is put on its way as soon as this returns.
-            asyncio.get_running_loop().call_soon(self._tell_each, held)
+            asyncio.get_running_loop().call_soon(self._answered, known)
+
+    def _answered(self, known: _Known) -> None:
+        """Tell what was held, in its order: whatever is told last is taken for what there is."""
+        known.offering -= 1
+        if known.offering == 0:
+            held, known.held = known.held, []
+            for event in held:
+                self._tell(event)
 
     def _superseded(self, room: str) -> list[str]:
         """Ways of the same room from a session before this one."""
@@ -273,10 +279,6 @@ class _Life:
         text = sfu_wire.encode(Told(event))
         for watcher in known.watchers:
             self._voice.say(self._keyspace.sfu_answers(watcher), text)
-
-    def _tell_each(self, events: list[control.Sources]) -> None:
-        for event in events:
-            self._tell(event)
 
     def _tell_again(self) -> None:
         """What was lost with Redis is told anew, as it is by now."""

@@ -256,9 +256,12 @@ class GroupWatch:
             self._spawn(self._greet(member, session.media.node, way_of(session)))
 
     async def _greet(self, member: Member, node: str, way: Way) -> None:
+        told = member.room.sources_told
         try:
             for event in await self._forwarders.watch(node, way):
-                if not isinstance(event, ForwardersChanged):
+                # What was told to all meanwhile is newer, and this one has got it as well.
+                late = isinstance(event, Sources) and member.room.sources_told != told
+                if not late and not isinstance(event, ForwardersChanged):
                     self._take(event, member)
         except ForwarderGoneError:
             self._once(member.room, self._leave_dead(member.room, way, node))
@@ -284,6 +287,8 @@ class GroupWatch:
             if member is not None and event.reason != "closed":
                 _send(member, GroupGone(event.way.generation, event.reason))
             return
+        if only is None and isinstance(event, Sources) and event.to is None:
+            room.sources_told += 1
         message = _message(event, room)
         for member in room.members.values():
             if only in (None, member) and (

@@ -174,6 +174,7 @@ class Room:
         "members",
         "outgoing",
         "session",
+        "sources_told",
         "users",
         "warned",
     )
@@ -194,6 +195,8 @@ class Room:
         self.warned = False
         self.former: tuple[str, Way] | None = None
         """The forwarder, and the way, that the media went before; it is closed in a moment."""
+        self.sources_told = 0
+        """How often everybody has been told what comes from the forwarder."""
         self.users = 0
         """Jobs that are at work on it: see Rooms.using."""
 

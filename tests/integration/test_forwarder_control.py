@@ -191,3 +191,40 @@ async def test_what_was_told_to_a_stopped_redis_comes_without_being_asked_for(
 
         await until(told)
     await forwarder.stop()
+
+
+class Quick(StandIn):
+    """The next to come is there as soon as an answer has been given."""
+
+    async def handle(self, request: control.Request) -> control.Result:
+        result = await super().handle(request)
+        if isinstance(request, control.Offer):
+            asyncio.get_running_loop().call_soon(self._comes, request.room)
+        return result
+
+    def _comes(self, room: str) -> None:
+        self.publishing[room]["Berta"] = None
+        self._tell_sources(room)
+
+
+async def test_what_was_held_back_for_an_answer_does_not_overtake_what_came_after(
+    redis_server: RedisServer,
+) -> None:
+    forwarder = Quick(redis_server.url, "f")
+    await forwarder.start()
+    async with asking(redis_server.url) as (made, heard):
+        await knows(made, 1)
+        await offer(made)
+
+        def told() -> list[list[str]]:
+            return [
+                [one.participant for one in event.sources]
+                for event in heard
+                if isinstance(event, Sources) and event.to is None
+            ]
+
+        await until(lambda: len(told()) == 2)
+        assert told() == [[ANNA], [ANNA, "Berta"]]
+        (known,) = (one for one in await made.watch("f1", WAY) if isinstance(one, Sources))
+        assert [one.participant for one in known.sources] == [ANNA, "Berta"]
+    await forwarder.stop()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from sfu import control
+from signaling.forwarders import Heard, Way
 from tests.integration.conftest import until
 from tests.integration.signaling.conftest import NewPage, StartForwarder, StartGroupNode
 from tests.integration.signaling.groups import (
@@ -96,6 +99,40 @@ async def test_who_waits_or_was_sent_away_hears_nothing(
     await until(lambda: control.Leave(room, anna.id) in sfu.asked)
     await host.do("end")
     await until(lambda: control.Close(room) in sfu.asked)
+
+
+async def test_who_comes_back_is_told_what_came_while_the_forwarder_was_asked(
+    forwarder: StartForwarder,
+    group_node: StartGroupNode,
+    page: NewPage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sfu = await forwarder()
+    node = await group_node()
+    host, anna, _ = await group(node, page)
+    await offer(host)
+    await sources(anna, host)
+    knowing = node.server.deps.forwarders
+    asked = knowing.watch
+    overtaken = asyncio.Event()
+
+    async def slow(name: str, way: Way) -> tuple[Heard, ...]:
+        known = await asked(name, way)
+        await offer(anna)
+        await sources(host, host, anna)
+        overtaken.set()
+        return known
+
+    monkeypatch.setattr(knowing, "watch", slow)
+    await host.drop()
+    await host.open(node)
+    async with asyncio.timeout(10):
+        await overtaken.wait()
+    # What is told after the greeting, so that the greeting is over.
+    mark = len(host.messages)
+    sfu.speak(sfu.asked[0].room, anna.id)  # type: ignore[union-attr]
+    await host.next(lambda m: m["type"] == "group_speakers", since=mark)
+    await sources(host, host, anna)
 
 
 async def test_back_to_peer_to_peer(
