@@ -3,6 +3,7 @@
  * One other participant, as chat and files see it: greets over each new connection, sorts what comes,
  * and turns away who does not keep to docs/protocol.md section 11. Pure but for the channels handed in.
  */
+import { Bucket } from "./bucket.js";
 import { Thread } from "./chatthread.js";
 import { DataRefusal, decodeChunk, decodeMessage, encodeMessage } from "./datacodec.js";
 
@@ -46,12 +47,12 @@ export class ChatPartner {
   #channels = null;
   #greeted = false;
   #refusals = 0;
-  #tokens = BURST;
-  #filledAt = 0;
+  #messages;
 
   /** @param {ChatPartnerOptions} options */
   constructor(options) {
     this.#options = options;
+    this.#messages = this.#bucket();
     this.thread = new Thread({
       prove: options.prove,
       now: options.now,
@@ -72,8 +73,7 @@ export class ChatPartner {
     this.#leave();
     this.#channels = channels;
     this.#refusals = 0;
-    this.#tokens = BURST;
-    this.#filledAt = this.#options.now();
+    this.#messages = this.#bucket();
     const { files, person } = this.#options;
     /** @type {(task: () => void) => () => void} */
     const present = (task) => () => {
@@ -115,7 +115,7 @@ export class ChatPartner {
 
   /** @param {string} data */
   #received(data) {
-    this.#count();
+    if (!this.#messages.take(this.#options.now())) throw new DataRefusal("too_fast");
     const message = decodeMessage(data);
     const { files, photos, person } = this.#options;
     if (message.type === "hello") {
@@ -167,12 +167,8 @@ export class ChatPartner {
     this.#options.files.take(this.#options.person, decodeChunk(data));
   }
 
-  #count() {
-    const now = this.#options.now();
-    this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#filledAt) / 1000) * PER_SECOND);
-    this.#filledAt = now;
-    if (this.#tokens < 1) throw new DataRefusal("too_fast");
-    this.#tokens -= 1;
+  #bucket() {
+    return new Bucket(BURST, PER_SECOND, this.#options.now());
   }
 
   /** @param {() => void} task */

@@ -3,16 +3,16 @@
  * Raised hands (docs/protocol.md section 11.6): who has asked for the word, and in which order. Pure: the
  * clock is handed in, messages come out. One entry for each person in the call, which the room bounds.
  */
+import { Bucket } from "./bucket.js";
 import { DataRefusal } from "./datacodec.js";
 
 /**
  * @typedef {import("./datacodec.js").HandMessage} HandMessage
- * @typedef {{tokens: number, filledAt: number}} Bucket
  */
 
-/** Messages of one person at once, and one more for every so many ms. */
+/** Messages of one person at once, and per second in the long run. */
 const BURST = 6;
-const REFILL = 1_000;
+const PER_SECOND = 1;
 /** Between two messages of our own, ms: slower than anybody refuses. */
 export const HAND_PAUSE = 1_200;
 
@@ -85,12 +85,8 @@ export class Hands {
 
   /** @param {string} person @param {number} now */
   #count(person, now) {
-    const { tokens, filledAt } = this.#buckets.get(person) ?? { tokens: BURST, filledAt: now };
-    const filled = Math.min(BURST, tokens + (now - filledAt) / REFILL);
-    if (filled < 1) {
-      this.#buckets.set(person, { tokens: filled, filledAt: now });
-      throw new DataRefusal("too_fast");
-    }
-    this.#buckets.set(person, { tokens: filled - 1, filledAt: now });
+    const bucket = this.#buckets.get(person) ?? new Bucket(BURST, PER_SECOND, now);
+    this.#buckets.set(person, bucket);
+    if (!bucket.take(now)) throw new DataRefusal("too_fast");
   }
 }
