@@ -60,23 +60,23 @@ class Place {
 
 /** One page with files alone: "h" or "c". */
 function page(person, other, { place = () => new Place(), canTake = async () => true, consent = "unasked" } = {}) {
-  const self = { places: [], refused: [], told: [], offers: [] };
+  const self = { places: [], refused: [], told: [], offers: [], clock: { now: 1_000 } };
+  const now = () => self.clock.now;
   self.files = new Files({
-    consent, newId, canTake,
+    consent, newId, canTake, now,
     makePlace: async () => {
-      const now = place();
-      self.places.push(now);
-      return now;
+      self.places.push(place());
+      return self.places.at(-1);
     },
-    told: (now) => {
-      self.told.push(now);
-      self.partner.send({ type: "consent", files: now !== "withdrawn" });
+    told: (consented) => {
+      self.told.push(consented);
+      self.partner.send({ type: "consent", files: consented !== "withdrawn" });
     },
     arrived: (incoming) => self.offers.push(incoming),
     changed: () => {},
   });
   self.partner = new ChatPartner({
-    person: other, files: self.files, photos: new Photos({}), prove: () => "A".repeat(22), now: () => performance.now(),
+    person: other, files: self.files, photos: new Photos({}), prove: () => "A".repeat(22), now,
     output: () => {}, greeted: () => {}, refused: (reason) => self.refused.push(reason),
   });
   self.states = () => self.files.list.map(({ state, reason }) => (reason ? `${state} ${reason}` : state));
@@ -119,6 +119,7 @@ test("what was received stays, however much is offered afterwards, by the same p
   c.files.connected("evil", { send: () => {}, sendChunk: () => true, buffered: 0 }, { files: true, sending: [] });
   for (const person of ["evil", "h"]) {
     for (let n = 0; n < MOST_SHOWN + 20; n += 1) {
+      c.clock.now += 1_000;
       const id = `${person}${n}`.padEnd(16, "x");
       c.files.receive(person, { type: "offer", file: id, name: "x", size: 1, kind: "" });
       c.files.receive(person, { type: "cancel", file: id, reason: "cancelled" });
@@ -160,6 +161,48 @@ test("an empty file is a file, too", async () => {
   await settled(now);
   assert.deepEqual([...h.states(), ...c.states()], ["done", "done"]);
   await arrived(sent, c.offers[0]);
+});
+
+/** Has one page send the other a file, and notes what is said of how much of it is stored. */
+async function noted(size, before = () => {}) {
+  const both = await pair();
+  const said = [];
+  both.made.b.through = (what, data) => {
+    if (what === "message" && JSON.parse(data).type === "got") said.push(JSON.parse(data).bytes);
+    return [[what, data]];
+  };
+  both.made.a.through = (what, data) => {
+    if (what === "chunk") before(both);
+    return [[what, data]];
+  };
+  both.h.files.offer([file(size)], ["c"]);
+  await settled(both.made);
+  both.c.files.accept(both.c.offers[0]);
+  await settled(both.made);
+  assert.deepEqual([...both.h.states(), ...both.c.states()], ["done", "done"]);
+  assert.equal(said.at(-1), size);
+  return said;
+}
+
+test("on a fast line little is said of what is stored, and the sender never waits for it in vain", async () => {
+  const size = 12_000_000;
+  // No time passes, so that nothing that is counted is forgotten.
+  const said = await noted(size);
+  assert.ok(said.length <= size / 2 ** 20, `${said.length} messages`);
+  const steps = said.map((bytes, n) => bytes - (said[n - 1] ?? 0));
+  assert.ok(steps.every((step) => step < WINDOW), `${steps}`);
+});
+
+test("on a middling line it is said with every half MiB, on a slow one every second", async () => {
+  const size = 6_000_000;
+  const middling = await noted(size, ({ c }) => {
+    c.clock.now += 20;
+  });
+  assert.ok(Math.abs(middling.length - size / 2 ** 19) <= 2, `${middling.length} messages`);
+  const slow = await noted(1_200_000, ({ c }) => {
+    c.clock.now += 500;
+  });
+  assert.ok(slow.length >= 9 && slow.length <= 12, `${slow}`);
 });
 
 test("cut again and again, it goes on from where it was", async () => {
@@ -226,6 +269,36 @@ test("a full buffer of the browser holds the sender back", async () => {
   assert.deepEqual(c.states(), ["done"]);
 });
 
+test("cut and greeted in one breath, nothing is sent before the other has said from where", async () => {
+  const { h, c, made: first } = await pair();
+  const sent = file(1_000_000);
+  const read = sent.slice.bind(sent);
+  let reads;
+  sent.slice = (...range) => ({
+    arrayBuffer: () => new Promise((resolve) => {
+      reads = () => resolve(read(...range).arrayBuffer());
+    }),
+  });
+  h.files.offer([sent], ["c"]);
+  await settled(first);
+  c.files.accept(c.offers[0]);
+  await settled(first);
+  assert.deepEqual([h.states(), typeof reads], [["moving"], "function"]);
+  // The other's greeting lies there already when this page takes the new channels.
+  const next = wire();
+  c.partner.connected(next.b);
+  const [[, hello]] = next.b.sent.splice(0);
+  next.a.early.push(hello);
+  h.partner.connected(next.a);
+  reads();
+  await turn();
+  assert.deepEqual(next.a.sent.filter(([what]) => what === "chunk"), []);
+  sent.slice = read;
+  await settled(next);
+  assert.deepEqual([...h.states(), ...c.states(), ...h.refused, ...c.refused], ["done", "done"]);
+  await arrived(sent, c.offers[0]);
+});
+
 test("several go one after another, in order", async () => {
   const { h, c, made: now } = await pair();
   const sent = [file(400_000, "1"), file(300_000, "2"), file(200_000, "3")];
@@ -263,6 +336,68 @@ test("declined, cancelled by either, too large: both know, nothing is left", asy
   small.h.files.offer([file(10)], ["c"]);
   await settled(small.made);
   assert.deepEqual(small.h.states(), ["declined too_large"]);
+});
+
+test("cancelled and taken off the list by either, what is still on its way closes nothing", async () => {
+  for (const who of ["h", "c"]) {
+    const { h, c, made: now } = await pair();
+    h.files.offer([file(9_000_000)], ["c"]);
+    await settled(now);
+    c.files.accept(c.offers[0]);
+    const gone = who === "h" ? h : c;
+    let chunks = 0;
+    now.a.through = (what, data) => {
+      chunks += what === "chunk" ? 1 : 0;
+      if (chunks === 20 && gone.files.list.length > 0) {
+        const [transfer] = gone.files.list;
+        transfer.cancel("cancelled");
+        gone.files.dismiss(transfer);
+      }
+      return [[what, data]];
+    };
+    await settled(now);
+    assert.ok(chunks > 30, `${chunks} were under way`);
+    assert.deepEqual([h.refused, c.refused], [[], []], who);
+    assert.ok(h.partner.ready && c.partner.ready);
+  }
+});
+
+test("what was taken off the list while nobody could be told does not come back as a new offer", async () => {
+  for (const done of [false, true]) {
+    const { h, c, made: first } = await pair();
+    h.files.offer([file(100_000)], ["c"]);
+    await settled(first);
+    first.a.through = (what, data) => (what === "chunk" && !done ? [] : [[what, data]]);
+    // The last word does not arrive.
+    first.b.through = (what, data) => (what === "message" && data.includes('"done"') ? [] : [[what, data]]);
+    c.files.accept(c.offers[0]);
+    await settled(first);
+    first.a.cut();
+    c.offers[0].cancel("cancelled");
+    c.files.dismiss(c.offers[0]);
+    await settled(await link(h, c));
+    assert.equal(c.offers.length, 1);
+    assert.deepEqual(h.states(), [done ? "done" : "cancelled cancelled"]);
+  }
+});
+
+test("what went off a full list by itself may still be spoken of", async () => {
+  const { c, now, say } = await hostile();
+  const first = newId();
+  say({ type: "offer", file: first, name: "x", size: 1, kind: "" });
+  say({ type: "cancel", file: first, reason: "cancelled" });
+  for (let n = 0; n < MOST_SHOWN; n += 1) {
+    const id = newId();
+    say({ type: "offer", file: id, name: "x", size: 1, kind: "" });
+    say({ type: "cancel", file: id, reason: "cancelled" });
+    await settle(now);
+    c.clock.now += 1_000;
+  }
+  assert.ok(!c.files.list.some(({ id }) => id === first));
+  say({ type: "cancel", file: first, reason: "cancelled" });
+  now.a.sendChunk(encodeChunk(first, 0, new Uint8Array(1)));
+  await settle(now);
+  assert.deepEqual(c.refused, []);
 });
 
 test("consent withdrawn stops everything at once, in both directions, until it is given again", async () => {
@@ -418,6 +553,15 @@ test("offers without end are turned away, and messages without end are not taken
   for (let n = 0; n < 40; n += 1) say({ type: "offer", file: newId(), name: "x", size: 1, kind: "" });
   await settle(now);
   assert.equal(c.offers.length, 32);
+  assert.deepEqual(c.refused, []);
+  for (let n = 0; n < 48; n += 1) {
+    c.clock.now += 125;
+    const { id } = c.offers.at(-1);
+    say({ type: "cancel", file: id, reason: "cancelled" });
+    say({ type: "offer", file: newId(), name: "x", size: 1, kind: "" });
+    await settle(now);
+  }
+  assert.equal(c.offers.length, 32 + 6, "one a second");
   assert.deepEqual(c.refused, []);
   for (let n = 0; n < 2000; n += 1) say({ type: "consent", files: true });
   await settle(now);

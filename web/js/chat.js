@@ -95,6 +95,7 @@ export class Chat extends Emitter {
     this.#files = new Files({
       consent: options.memory.files,
       newId,
+      now: () => performance.now(),
       makePlace: (name, size) => this.#places.make(name, size),
       canTake: (size) => this.#places.canTake(size),
       told: (consent) => {

@@ -25,6 +25,7 @@ import { Sha256 } from "./sha256.js";
  * @property {string} person
  * @property {OfferMessage} offer
  * @property {(name: string, size: number) => Promise<FilePlace>} makePlace
+ * @property {() => number} now ms
  * @property {() => void} changed
  */
 
@@ -32,6 +33,15 @@ import { Sha256 } from "./sha256.js";
 const MOST_UNSTORED = 8 * 1024 * 1024;
 /** Most bytes written at a time. */
 const BATCH = 1024 * 1024;
+/**
+ * How much more is stored before it is said, bytes, and how soon again, ms. On a fast line rarely: the other
+ * counts messages. Long before it has filled its window, so that it never waits; on a slow line every second.
+ */
+const STEPS = Object.freeze([
+  { bytes: 2 * 1024 * 1024, pause: 0 },
+  { bytes: 512 * 1024, pause: 50 },
+  { bytes: 1, pause: 1_000 },
+]);
 
 export class Incoming {
   mine = false;
@@ -40,6 +50,9 @@ export class Incoming {
   reason = "";
   /** Stored. */
   bytes = 0;
+  /** Of these the other knows, and since when, ms. */
+  #told = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
   /** Of the whole file, once it is there and right; "" where it went to a place of the person's choice. */
   url = "";
   #options;
@@ -175,7 +188,7 @@ export class Incoming {
         const batch = takeBatch(this.#unstored);
         await this.#place.write(batch);
         this.bytes += batch.length;
-        this.#link?.send({ type: "got", file: this.id, bytes: this.bytes });
+        this.#tell();
         this.#options.changed();
       }
     } catch {
@@ -184,6 +197,16 @@ export class Incoming {
       this.#storing = false;
     }
     await this.#completed();
+  }
+
+  #tell() {
+    const more = this.bytes - this.#told;
+    const now = this.#options.now();
+    const due = STEPS.some(({ bytes, pause }) => more >= bytes && now - this.#toldAt >= pause);
+    if (!due && this.bytes < this.size) return;
+    this.#told = this.bytes;
+    this.#toldAt = now;
+    this.#link?.send({ type: "got", file: this.id, bytes: this.bytes });
   }
 
   async #completed() {

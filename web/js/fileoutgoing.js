@@ -59,6 +59,10 @@ export class Outgoing {
   /** Counts the beginnings, so that what was begun before another one stops. */
   #run = 0;
   #pumping = false;
+  /** Something has changed since the last look at whether more may go. */
+  #more = false;
+  /** The other has said from where, over this connection. */
+  #asked = false;
 
   /** @param {OutgoingOptions} options */
   constructor(options) {
@@ -74,12 +78,14 @@ export class Outgoing {
   connected(link) {
     if (isOver(this.state)) return;
     this.#link = link;
+    this.#asked = false;
     const { id: file, name, size, kind } = this;
     link.send({ type: "offer", file, name, size, kind });
   }
 
   interrupted() {
     this.#link = null;
+    this.#asked = false;
     this.#run += 1;
   }
 
@@ -142,6 +148,7 @@ export class Outgoing {
     // What has not been read here cannot be there.
     if (from > this.#hashed) throw new DataRefusal("out_of_range", "from");
     this.#run += 1;
+    this.#asked = true;
     this.#at = from;
     this.bytes = from;
     if (this.state === "moving") void this.#pump();
@@ -149,10 +156,14 @@ export class Outgoing {
   }
 
   async #pump() {
+    this.#more = true;
     if (this.#pumping || this.state !== "moving") return;
     this.#pumping = true;
     try {
-      while (await this.#sendSome());
+      while (this.#more) {
+        this.#more = false;
+        while (await this.#sendSome());
+      }
     } catch {
       this.#link?.send({ type: "cancel", file: this.id, reason: "unreadable" });
       this.#step("fail", "unreadable");
@@ -165,7 +176,7 @@ export class Outgoing {
   async #sendSome() {
     const link = this.#link;
     const run = this.#run;
-    if (link === null || this.state !== "moving") return false;
+    if (link === null || !this.#asked || this.state !== "moving") return false;
     if (this.#at === this.size) {
       if (this.#sha256 === "") this.#sha256 = toBase64url(this.#hash.digest());
       link.send({ type: "end", file: this.id, sha256: this.#sha256 });

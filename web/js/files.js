@@ -1,5 +1,6 @@
 // @ts-check
 /** All files of a call, to and from everybody, and the person's consent to them. */
+import { Bucket } from "./bucket.js";
 import { DataRefusal, MOST_FILES, MOST_SIZE } from "./datacodec.js";
 import { safeKind, safeName } from "./filename.js";
 import { Incoming } from "./fileincoming.js";
@@ -17,6 +18,7 @@ import { isOver } from "./filestate.js";
  * @typedef {object} FilesOptions
  * @property {Consent} consent as it was before a reload
  * @property {() => string} newId 16 base64url characters
+ * @property {() => number} now ms
  * @property {(name: string, size: number) => Promise<FilePlace>} makePlace
  * @property {(size: number) => Promise<boolean>} canTake
  * @property {(consent: Consent) => void} told consent has changed: to be kept, and told to everybody
@@ -29,6 +31,11 @@ import { isOver } from "./filestate.js";
  * it may not have been saved yet. If all are, no more is taken.
  */
 export const MOST_SHOWN = 100;
+/** Offers of one person at once, and per second in the long run; more are declined. */
+const BURST = 32;
+const PER_SECOND = 1;
+/** Files of one person that are off the list and may still be spoken of. */
+const MOST_DISMISSED = 256;
 
 export class Files {
   /** @type {readonly Transfer[]} oldest first */
@@ -40,6 +47,10 @@ export class Files {
   #links = new Map();
   /** Those who take no files now. @type {Set<string>} */
   #unwilling = new Set();
+  /** @type {Map<string, Bucket>} */
+  #offers = new Map();
+  /** By person, those off the list, and whether they were received. @type {Map<string, Map<string, boolean>>} */
+  #dismissed = new Map();
 
   /** @param {FilesOptions} options */
   constructor(options) {
@@ -113,6 +124,7 @@ export class Files {
     if (!isOver(transfer.state)) return;
     if (transfer instanceof Incoming) transfer.forget();
     this.list = this.list.filter((other) => other !== transfer);
+    this.#pass(transfer.person, transfer.id, isReceived(transfer));
     this.#options.changed();
   }
 
@@ -142,6 +154,7 @@ export class Files {
   gone(person) {
     this.interrupted(person);
     this.#unwilling.delete(person);
+    this.#dismissed.delete(person);
     for (const transfer of this.#of(person)) {
       if (transfer instanceof Incoming) transfer.lost();
       else transfer.giveUp("lost");
@@ -179,7 +192,7 @@ export class Files {
     }
     const transfer = this.#of(person).find(({ id }) => id === message.file);
     // What is over here may still be talked about there; what never was is another thing.
-    if (transfer === undefined) throw new DataRefusal("unknown_file", "file");
+    if (transfer === undefined) return this.#passed(person, message.file);
     if (transfer instanceof Outgoing) {
       if (!isOver(transfer.state)) transfer.receive(message);
     } else if (message.type === "end") {
@@ -198,6 +211,7 @@ export class Files {
    */
   take(person, chunk) {
     const incoming = this.#of(person).find(({ id }) => id === chunk.file);
+    if (incoming === undefined) return this.#passed(person, chunk.file);
     if (!(incoming instanceof Incoming)) throw new DataRefusal("unknown_file", "file");
     incoming.take(chunk);
   }
@@ -209,6 +223,8 @@ export class Files {
       if (transfer instanceof Incoming) transfer.forget();
     }
     this.list = [];
+    this.#dismissed.clear();
+    this.#offers.clear();
     this.#consents("unasked");
   }
 
@@ -222,16 +238,21 @@ export class Files {
       known.offered(offer, link);
       return;
     }
-    const open = this.#of(person).filter((t) => t instanceof Incoming && !isOver(t.state));
-    const received = this.#of(person).filter(isReceived);
-    if (this.consent === "withdrawn" || open.length >= MOST_FILES
-      || open.length + received.length >= MOST_SHOWN) {
-      const reason = this.consent === "withdrawn" ? "withdrawn" : "too_many";
-      link.send({ type: "decline", file: offer.file, reason });
+    const { file } = offer;
+    const done = this.#dismissed.get(person)?.get(file);
+    if (done !== undefined) {
+      // The last word on it was lost with a connection.
+      link.send(done ? { type: "done", file } : { type: "cancel", file, reason: "cancelled" });
+      return;
+    }
+    if (this.consent === "withdrawn" || this.#tooMany(person)) {
+      this.#pass(person, file, false);
+      link.send({ type: "decline", file, reason: this.consent === "withdrawn" ? "withdrawn" : "too_many" });
       return;
     }
     const incoming = new Incoming({
-      person, offer, makePlace: this.#options.makePlace, changed: () => this.#changed(),
+      person, offer, makePlace: this.#options.makePlace, now: this.#options.now,
+      changed: () => this.#changed(),
     });
     incoming.offered(offer, link);
     this.#add(incoming);
@@ -239,6 +260,32 @@ export class Files {
     void this.#options.canTake(offer.size).then((can) => {
       if (!can) incoming.decline("too_large");
     });
+  }
+
+  /** @param {string} person who offers one more @returns {boolean} */
+  #tooMany(person) {
+    const now = this.#options.now();
+    const bucket = this.#offers.get(person) ?? new Bucket(BURST, PER_SECOND, now);
+    this.#offers.set(person, bucket);
+    const open = this.#of(person).filter((t) => t instanceof Incoming && !isOver(t.state)).length;
+    const received = this.#of(person).filter(isReceived).length;
+    return !bucket.take(now) || open >= MOST_FILES || open + received >= MOST_SHOWN;
+  }
+
+  /** What comes of it from now on is passed over. @param {string} person @param {string} file @param {boolean} done */
+  #pass(person, file, done) {
+    const passed = this.#dismissed.get(person) ?? new Map();
+    this.#dismissed.set(person, passed);
+    passed.set(file, done);
+    for (const oldest of passed.keys()) {
+      if (passed.size <= MOST_DISMISSED) return;
+      passed.delete(oldest);
+    }
+  }
+
+  /** @param {string} person @param {string} file not on the list @throws {DataRefusal} unknown_file */
+  #passed(person, file) {
+    if (!this.#dismissed.get(person)?.has(file)) throw new DataRefusal("unknown_file", "file");
   }
 
   /** @param {Transfer} transfer */

@@ -107,7 +107,8 @@ export function createFileTray(chat) {
             type: "button",
             class: "small",
             "data-testid": "file-withdraw",
-            hidden: (s) => !given(s),
+            // Whoever is offered files without end has not agreed to any.
+            hidden: (s) => withdrawn(s) || !(given(s) || s.chat.files.length > 0),
             onclick: on(() => chat.withdraw()),
           },
           () => t("file.withdraw"),
