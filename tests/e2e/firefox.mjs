@@ -37,8 +37,8 @@ const doings = {
   goto: ({ url }) => page.goto(url).then(() => null),
   reload: () => page.reload().then(() => null),
   evaluate: ({ expression }) => page.evaluate(expression),
-  click: ({ testid }) => page.locator(`[data-testid="${testid}"]`).setTimeout(8000).click(),
-  fill: ({ testid, text }) => page.locator(`[data-testid="${testid}"]`).setTimeout(8000).fill(text),
+  click: ({ testid }) => page.locator(`[data-testid="${testid}"]`).setTimeout(20000).click(),
+  fill: ({ testid, text }) => page.locator(`[data-testid="${testid}"]`).setTimeout(20000).fill(text),
   upload: async ({ testid, path }) => {
     const input = await page.$(`[data-testid="${testid}"]`);
     await input.uploadFile(path);

@@ -137,6 +137,34 @@ class FirefoxPerson:
         await self.click("join-button")
         await self.shows("waiting-status")
 
+    async def opens_chat(self) -> None:
+        """Waits until it can be written in."""
+        await self.shows("chat-button")
+        open_now = """() => document.querySelector('[data-testid="chat-panel"]')
+            ?.checkVisibility({ visibilityProperty: true }) === true"""
+        if not await self.evaluate(open_now):
+            await self.click("chat-button")
+        await self.shows("chat-input")
+
+        async def enabled() -> bool:
+            return await self.attribute("chat-input", "disabled") is None
+
+        await until(enabled, "Firefox can write", seconds=20)
+
+    async def says(self, text: str) -> None:
+        await self.order("fill", testid="chat-input", text=text)
+        await self.click("chat-send")
+
+    async def reads(self, *texts: str) -> None:
+        """Waits until exactly these lines are to be read, in this order."""
+        look = """() => [...document.querySelectorAll('[data-testid="chat-message"]')]
+            .map((e) => e.textContent)"""
+
+        async def all_there() -> bool:
+            return bool(await self.evaluate(look) == list(texts))
+
+        await until(all_there, f"Firefox reads {texts}", seconds=30)
+
     async def received(self) -> dict[str, Any]:
         got: dict[str, Any] = await self.evaluate("() => konsilProbe.received()")
         return got

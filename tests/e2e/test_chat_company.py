@@ -12,7 +12,6 @@ import pytest
 from tests.e2e.firefox import FirefoxPerson
 from tests.e2e.groups import group_of, joined
 from tests.e2e.konsil_server import KonsilServer, free_port
-from tests.e2e.patience import until
 from tests.e2e.stage import Stage, StartKonsil, in_session
 from tests.e2e.writing import is_through, open_chat, reads, saved, says
 
@@ -64,16 +63,6 @@ async def firefox() -> AsyncIterator[FirefoxPerson]:
     assert not person.faults, "something went wrong on a page"
 
 
-async def _firefox_reads(person: FirefoxPerson, *texts: str) -> None:
-    look = """() => [...document.querySelectorAll('[data-testid="chat-message"]')]
-        .map((e) => e.textContent)"""
-
-    async def all_there() -> bool:
-        return bool(await person.evaluate(look) == list(texts))
-
-    await until(all_there, f"Firefox reads {texts}", seconds=30)
-
-
 async def test_chromium_and_firefox_write_and_exchange_files(
     stage: Stage, konsil: KonsilServer, firefox: FirefoxPerson, tmp_path: Path
 ) -> None:
@@ -87,7 +76,7 @@ async def test_chromium_and_firefox_write_and_exchange_files(
     await firefox.shows("chat-input")
 
     await says(host, "From Chromium")
-    await _firefox_reads(firefox, "From Chromium")
+    await firefox.reads("From Chromium")
     await firefox.order("fill", testid="chat-input", text="From Firefox")
     await host.page.locator('[data-testid="chat-draft"]').wait_for()
     await firefox.click("chat-send")
@@ -109,6 +98,6 @@ async def test_chromium_and_firefox_write_and_exchange_files(
     assert await saved(host, tmp_path / "saved") == back.read_bytes()
 
     await firefox.order("reload")
-    await _firefox_reads(firefox, "From Chromium", "From Firefox")
+    await firefox.reads("From Chromium", "From Firefox")
     await host.ends()
     await firefox.shows("call-ended")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +14,12 @@ from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.stage import Stage, in_session
 from tests.e2e.test_screen import SCREEN
+from tests.e2e.writing import open_chat, reads, saved, says
 
 pytestmark = pytest.mark.timeout(150)
 Start = Callable[[], Awaitable[FirefoxPerson]]
+FRAMES = 20  # enough for a call; every second in Firefox is a second of all tests
+PATIENCE = 30  # seconds, for one step on a machine that is busy
 
 
 @in_session
@@ -34,22 +39,41 @@ async def firefox() -> AsyncIterator[Start]:
 
 
 async def test_a_client_in_firefox_meets_a_host_in_chromium(
-    stage: Stage, konsil: KonsilServer, firefox: Start
+    stage: Stage, konsil: KonsilServer, firefox: Start, tmp_path: Path
 ) -> None:
+    """Link, waiting, admission, picture and sound, lines, a file, a reload, the end."""
     consultation = await konsil.invite()
-    host, client = await stage.host(), await firefox()
-    await host.enter(consultation.host_url)
-    await client.knocks(consultation.client_url, "Dora")
+    host, client = await asyncio.gather(stage.host(), firefox())
+    await asyncio.gather(
+        host.enter(consultation.host_url), client.knocks(consultation.client_url, "Dora")
+    )
     await host.sees_waiting("Dora")
     await host.admits("Dora")
-
-    await asyncio.gather(host.sees_more_frames(), client.sees_and_hears_more())
-    await host.hears_more()
+    await asyncio.gather(
+        host.sees_more_frames(FRAMES, seconds=PATIENCE),
+        host.hears_more(seconds=PATIENCE),
+        client.sees_and_hears_more(FRAMES),
+    )
     assert await client.attribute("connection-path", "data-path") == "direct"
     assert await client.attribute("security-code", "data-verified") == "link"
 
+    await asyncio.gather(open_chat(host), client.opens_chat())
+    await says(host, "From Chromium")
+    await client.reads("From Chromium")
+    await client.says("From Firefox")
+    await reads(host, "From Chromium", "From Firefox", seconds=PATIENCE)
+    report = tmp_path / "Bericht ü.bin"
+    report.write_bytes(os.urandom(100_000))
+    await client.order("upload", testid="file-input", path=str(report))
+    await (await host.shows("file-accept", seconds=PATIENCE)).click()
+    await host.shows("file-link", seconds=PATIENCE)
+    assert await saved(host, tmp_path / "saved") == report.read_bytes()
+
     await client.order("reload")
-    await asyncio.gather(host.sees_more_frames(), client.sees_and_hears_more())
+    await asyncio.gather(
+        host.sees_more_frames(FRAMES, seconds=PATIENCE), client.sees_and_hears_more(FRAMES)
+    )
+    await client.reads("From Chromium", "From Firefox")
     await host.see("mic-button").click()
     await client.shows("remote-muted")
 
