@@ -108,6 +108,31 @@ async def test_letters_are_seen_as_they_are_typed_or_not(
 
 
 @pytest.mark.soak
+async def test_what_was_begun_for_one_client_is_not_seen_by_the_next(
+    stage: Stage, konsil: KonsilServer
+) -> None:
+    consultation = await konsil.invite()
+    host, charlie = await stage.call(consultation, "Charlie")
+    await open_chat(host)
+    await says(host, "Only for Charlie")
+    field = host.see("chat-input")
+    await field.press_sequentially("Your results", delay=10)
+    await charlie.page.reload()
+    await charlie.shows("chat-draft", seconds=20)
+    await expect(field).to_have_value("Your results")
+
+    await charlie.see("leave-button").click()
+    await expect(field).to_be_disabled()
+    dora = await stage.client()
+    await dora.knocks(consultation.client_url, "Dora")
+    await host.admits("Dora")
+    await open_chat(dora, host)
+    await expect(field).to_have_value("")
+    await field.press_sequentially("Hello", delay=10)
+    await expect(dora.page.locator('[data-testid="chat-draft"] .chat-text')).to_have_text("Hello")
+
+
+@pytest.mark.soak
 async def test_a_closed_chat_tells_of_news(stage: Stage, konsil: KonsilServer) -> None:
     host, client = await stage.call(await konsil.invite())
     await open_chat(host, client)

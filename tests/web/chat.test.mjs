@@ -137,6 +137,34 @@ test("nobody can put words into another's mouth", async () => {
   finish(a);
 });
 
+test("another conversation begins with nothing, the same person's goes on", async () => {
+  const [a, b, c] = [page("a"), page("b"), page("c")];
+  let cleared = 0;
+  a.chat.on("cleared", () => {
+    cleared += 1;
+  });
+  const drafts = [];
+  for (const one of [b, c]) one.chat.on("change", () => drafts.push([one.name, ...one.chat.state.drafts.values()].join()));
+  const seen = async (made, draft) => {
+    while (!drafts.includes(draft)) await settle(made);
+  };
+  const first = await connect(a, b);
+  a.chat.typed("half a sen");
+  await seen(first, "b,half a sen");
+  a.chat.setPeople([]);
+  await connect(a, b);
+  assert.equal(cleared, 0);
+  a.chat.setPeople([]);
+  const next = await connect(a, c);
+  assert.equal(cleared, 1);
+  a.chat.setPeople([c.id]);
+  a.chat.typed("anew");
+  await seen(next, "c,anew");
+  assert.deepEqual(drafts.filter((draft) => draft.startsWith("c,")), ["c,anew"]);
+  assert.equal(cleared, 1);
+  finish(a, b, c);
+});
+
 test("in a group every pair has its own numbers, and a line is shown once", async () => {
   const [a, b, c] = [page("a"), page("b"), page("c")];
   const all = [a, b, c];

@@ -48,6 +48,7 @@ import { takeStill } from "./still.js";
  * @property {[]} change of the state; soon after it, many at once
  * @property {[person: string]} greeted messages reach this one, from now on
  * @property {[person: string]} gone has left for good
+ * @property {[]} cleared somebody else has come, who sees nothing of what was said or begun before
  * @property {[author: string, text: string]} said somebody else has written a line, just now
  * @property {[incoming: Incoming]} offered
  * @property {[photo: Photo]} photographed somebody asks whether a photo may be taken
@@ -146,7 +147,10 @@ export class Chat extends Emitter {
     if (gone.length === 0 && come.length === 0) return;
     for (const id of gone) this.#gone(id);
     for (const id of come) {
-      if (this.#last !== "" && this.#last !== id) this.#clear();
+      if (this.#last !== "" && this.#last !== id) {
+        this.#clear();
+        this.emit("cleared");
+      }
       this.#last = "";
       this.#partners.set(id, this.#meet(id));
     }

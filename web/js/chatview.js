@@ -122,7 +122,7 @@ export function createChatPanel(chat, { close }) {
     atEnd = isAtEnd(scroll);
   }, { passive: true });
   const drop = dropTarget(element, (files) => composer.offer(files));
-  const leave = [chat.on("change", refresh), onLanguage(refresh)];
+  const leave = [chat.on("change", refresh), chat.on("cleared", composer.empty), onLanguage(refresh)];
   const timer = setInterval(() => {
     if (chat.state.log.some(({ missing }) => missing.size > 0)) refresh();
   }, 1000);
@@ -246,10 +246,13 @@ function createComposer(view, chat, said, more) {
       offer(files);
     }),
   });
-  const send = () => {
-    chat.say(field.value);
+  const empty = () => {
     field.value = "";
     grow(field);
+  };
+  const send = () => {
+    chat.say(field.value);
+    empty();
     field.focus();
     said();
   };
@@ -311,7 +314,7 @@ function createComposer(view, chat, said, more) {
       view.h("span", { id: "chat-live-hint" }, (s) => t(s.chat.live ? "chat.live_on" : "chat.live_off")),
     ),
   );
-  return { element, field, offer };
+  return { element, field, offer, empty };
 }
 
 /** As high as its text, up to what the style sheet allows. @param {HTMLTextAreaElement} field */
