@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from tests.e2e.axe import is_accessible
 from tests.e2e.konsil_server import KonsilServer
@@ -72,6 +73,10 @@ async def test_a_photo_is_taken_with_consent_saved_and_gone_when_it_is_withdrawn
     await _is(host, "withdrawn")
     assert await host.see("photo-image").count() == 0
     assert not await host.page.evaluate(LOADS, url), "nothing is left of it"
+
+    await client.see("leave-button").click()
+    await expect(host.see("chat-input")).to_be_disabled()
+    await expect(host.see("photo-item")).to_be_visible()
 
 
 @pytest.mark.soak

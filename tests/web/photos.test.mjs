@@ -157,11 +157,127 @@ test("a question is taken back, or void when the connection breaks; messages may
   await settle(made);
   assert.deepEqual([a.states(), b.states(), a.captures], [["cancelled"], ["cancelled"], 0]);
   assert.equal(a.photos.ask("b"), false, "not in the same breath");
-  clock.now += 10_000;
+  clock.now += PAUSE + 10_000;
   await asked(both);
   made.a.cut();
   assert.deepEqual([a.states().at(-1), b.states().at(-1)], ["lost", "lost"]);
+  await link(a, b);
+  clock.now += 10_000;
+  assert.equal(a.photos.ask("b"), false, "who has not answered is not pressed");
+  clock.now += PAUSE;
+  await asked(both);
   assert.deepEqual([a.refused, b.refused], [[], []]);
+});
+
+test("agreed, and the connection breaks before it is known whether there is a photo: it can be withdrawn", async () => {
+  for (const left of [false, true]) {
+    const both = await pair();
+    const { a, b } = both;
+    both.made.a.through = (what, data) => (data.includes("photo_taken") ? [] : [[what, data]]);
+    const photo = await asked(both);
+    b.photos.answer(photo, true);
+    await settle(both.made);
+    both.made.a.cut();
+    if (left) b.photos.gone("a");
+    assert.deepEqual([a.states(), a.held.size, b.states()], [["taken"], 1, ["perhaps"]]);
+    b.photos.withdraw(photo);
+    assert.deepEqual(b.states(), [left ? "untold" : "withdrawn"]);
+    await settle(await link(a, b));
+    assert.deepEqual([a.states(), a.held.size, b.states()], [["withdrawn"], 0, ["withdrawn"]]);
+    assert.deepEqual([a.refused, b.refused], [[], []]);
+  }
+});
+
+test("who has left for good is not said to be told", async () => {
+  for (const before of [false, true]) {
+    const both = await pair();
+    const { b, made } = both;
+    const photo = await asked(both);
+    b.photos.answer(photo, true);
+    await settle(made);
+    made.a.cut();
+    if (before) b.photos.withdraw(photo);
+    b.photos.gone("a");
+    if (!before) b.photos.withdraw(photo);
+    assert.deepEqual(b.states(), ["untold"]);
+  }
+});
+
+/** A page that asks as often as it can and takes each question back. */
+async function nag(both, seconds, end) {
+  const { b, clock } = both;
+  for (let n = 0; n < seconds / 5; n += 1) {
+    const photo = `nag${clock.now}`.padEnd(16, "x");
+    both.made.a.send(encodeMessage({ type: "photo_ask", photo }));
+    await settle(both.made);
+    if (b.photos.list.at(-1)?.id === photo) await end(photo);
+    clock.now += 5_001;
+  }
+}
+
+test("questions that are taken back, or lost, do not go on and on", async () => {
+  for (const cut of [false, true]) {
+    const both = await pair();
+    const end = async (photo) => {
+      if (!cut) {
+        both.made.a.send(encodeMessage({ type: "photo_end", photo, reason: "cancelled" }));
+        return settle(both.made);
+      }
+      both.made.a.cut();
+      both.made = await link(both.a, both.b);
+    };
+    await nag(both, 65, end);
+    assert.equal(both.b.asked.length, 2, "one a minute");
+    await nag(both, 1200, end);
+    assert.equal(both.b.asked.length, 2 + MOST_REFUSALS, "and then none");
+  }
+});
+
+test("the asking page waits as long, so that nothing is refused in somebody's name", async () => {
+  const both = await pair();
+  const { a, b, clock, made } = both;
+  for (let time = 1; time <= 5; time += 1) {
+    await asked(both);
+    a.photos.cancel(a.photos.list.at(-1));
+    await settle(made);
+    assert.equal(a.photos.ask("b"), false);
+    assert.ok(b.photos.list.every(({ state }) => state === "cancelled"));
+    clock.now += a.photos.wait("b") === Number.POSITIVE_INFINITY ? 0 : a.photos.wait("b");
+  }
+  assert.equal(a.photos.wait("b"), Number.POSITIVE_INFINITY);
+  assert.equal(b.asked.length, 5);
+});
+
+test("a photo that was taken of somebody stays on the list, whatever else is asked for", async () => {
+  const both = await pair();
+  const { b, clock } = both;
+  const photo = await asked(both);
+  b.photos.answer(photo, true);
+  await settle(both.made);
+  for (let n = 0; n < 60; n += 1) {
+    const said = [];
+    b.photos.connected(`p${n}`, (message) => said.push(message));
+    b.photos.receive(`p${n}`, { type: "photo_ask", photo: `p${n}`.padEnd(16, "x") });
+    b.photos.answer(b.photos.list.at(-1), false);
+    clock.now += 1;
+  }
+  assert.ok(b.photos.list.includes(photo));
+  assert.equal(b.photos.list.length, 50);
+});
+
+test("whose list is full of photos taken of them is not asked for more", async () => {
+  const { b } = await pair();
+  for (let n = 0; n < 60; n += 1) {
+    const id = `p${n}`.padEnd(16, "x");
+    b.photos.connected(`p${n}`, () => {});
+    b.photos.receive(`p${n}`, { type: "photo_ask", photo: id });
+    const photo = b.photos.list.find((one) => one.id === id);
+    if (!photo) continue;
+    b.photos.answer(photo, true);
+    b.photos.receive(`p${n}`, { type: "photo_taken", photo: id, width: 1, height: 1 });
+  }
+  assert.deepEqual(b.states(), Array(50).fill("taken"));
+  assert.equal(b.photos.list[0].person, "p0");
 });
 
 test("without a picture there is no photo, and both are told", async () => {

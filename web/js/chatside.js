@@ -77,7 +77,7 @@ export function createChatSide(view, gate, frame) {
   /** With nobody to write to and nothing written there is nothing to see. */
   const idle = () => {
     const state = gate.chat?.state;
-    return latest?.call.length === 0 && !state?.log.length && !state?.files.length;
+    return latest?.call.length === 0 && !state?.log.length && !state?.files.length && !state?.photos.length;
   };
   const show = () => {
     const shown = open && !idle();

@@ -11,8 +11,10 @@ import { DataRefusal } from "./datacodec.js";
 /**
  * @typedef {import("./datacodec.js").PhotoMessage} PhotoMessage
  *
- * `taking`: agreed to, and not yet there.
- * @typedef {"asked" | "taking" | "taken" | "declined" | "cancelled" | "failed" | "withdrawn" | "lost"} PhotoState
+ * `taking`: agreed to, and not yet there. `perhaps`: of us, agreed to, and the connection broke before it was
+ * known whether there is one. `untold`: withdrawn, and whoever has it has left and cannot be told.
+ * @typedef {"asked" | "taking" | "taken" | "perhaps" | "declined" | "cancelled" | "failed" | "withdrawn" | "untold"
+ *   | "lost"} PhotoState
  *
  * @typedef {object} Photo
  * @property {string} id
@@ -42,14 +44,22 @@ export const PAUSE = 60_000;
 export const MOST_REFUSALS = 3;
 /** Between questions, whatever became of them, ms. */
 const STEP = 5_000;
+/** So many questions may end without an answer; from then on each counts as a no. */
+const MOST_DROPPED = 2;
 /** Shown at most; of those that are over the oldest go, and one more is not asked for. */
 const MOST_SHOWN = 50;
 
 const OPEN = new Set(["asked", "taking"]);
+/** There is something to be looked at, answered or withdrawn. */
+const KEPT = new Set(["asked", "taking", "taken", "perhaps"]);
+
+/** What is over may still be spoken of for a moment. */
+const CROSSED = new Set(["cancelled", "withdrawn", "untold", "perhaps", "lost"]);
 
 /** How often, and when, somebody was asked. */
 class Patience {
   #refusals = 0;
+  #dropped = 0;
   #until = Number.NEGATIVE_INFINITY;
 
   /** @param {number} now @returns {number} ms until a question is in order; never: Infinity */
@@ -67,6 +77,13 @@ class Patience {
     this.#refusals += 1;
     this.#until = now + PAUSE;
   }
+
+  /** Taken back or lost before it was answered: else there would be a question every few seconds. @param {number} now */
+  dropped(now) {
+    this.#dropped += 1;
+    if (this.#dropped > MOST_DROPPED) this.refused(now);
+    else this.#until = now + PAUSE;
+  }
 }
 
 export class Photos {
@@ -79,6 +96,8 @@ export class Photos {
   #patience = new Map();
   /** Consent that was withdrawn while nobody could be told. @type {Map<string, string[]>} */
   #untold = new Map();
+  /** Those who have left for good. @type {Set<string>} */
+  #gone = new Set();
 
   /** @param {PhotosOptions} options */
   constructor(options) {
@@ -93,8 +112,7 @@ export class Photos {
   /** @param {string} person @returns {boolean} whether the question has gone out */
   ask(person) {
     const link = this.#links.get(person);
-    const full = this.list.filter(({ state }) => state === "taken" || OPEN.has(state)).length >= MOST_SHOWN;
-    if (!link || full || this.#open(person, true) || this.wait(person) > 0) return false;
+    if (!link || this.#full || this.#open(person, true) || this.wait(person) > 0) return false;
     const photo = this.#add(this.#options.newId(), person, true);
     this.#patienceFor(person, true).asked(photo.at);
     link({ type: "photo_ask", photo: photo.id });
@@ -113,16 +131,17 @@ export class Photos {
   /** @param {Photo} photo we no longer want */
   cancel(photo) {
     if (!photo.mine || !OPEN.has(photo.state)) return;
-    this.#set(photo, "cancelled");
+    this.#void(photo, "cancelled");
     this.#end(photo, "cancelled");
   }
 
   /** Consent is taken back: what was taken goes from the other's page. @param {Photo} photo of us */
   withdraw(photo) {
-    if (photo.mine || (photo.state !== "taking" && photo.state !== "taken")) return;
-    this.#set(photo, "withdrawn");
-    if (this.#links.has(photo.person)) this.#end(photo, "withdrawn");
-    else this.#untold.set(photo.person, [...(this.#untold.get(photo.person) ?? []), photo.id]);
+    if (photo.mine || photo.state === "asked" || !KEPT.has(photo.state)) return;
+    const { id, person } = photo;
+    this.#set(photo, this.#gone.has(person) ? "untold" : "withdrawn");
+    if (this.#links.has(person)) this.#end(photo, "withdrawn");
+    else this.#untold.set(person, [...(this.#untold.get(person) ?? []), id]);
   }
 
   /** @param {Photo} photo takes it off the list, and the picture away */
@@ -141,22 +160,29 @@ export class Photos {
    */
   connected(person, send) {
     this.#links.set(person, send);
+    this.#gone.delete(person);
     for (const photo of this.#untold.get(person) ?? []) send({ type: "photo_end", photo, reason: "withdrawn" });
     this.#untold.delete(person);
+    this.#turn(person, "untold", "withdrawn");
   }
 
   /** There is no connection for the moment; what was not finished is void. @param {string} person */
   interrupted(person) {
     this.#links.delete(person);
     for (const photo of this.list) {
-      if (photo.person === person && OPEN.has(photo.state)) this.#set(photo, "lost");
+      if (photo.person !== person || !OPEN.has(photo.state)) continue;
+      // The asker's page may have it, and the word that it does was lost.
+      if (!photo.mine && photo.state === "taking") this.#set(photo, "perhaps");
+      else this.#void(photo, "lost");
     }
   }
 
   /** Has left for good. @param {string} person */
   gone(person) {
     this.interrupted(person);
-    this.#untold.delete(person);
+    this.#gone.add(person);
+    // Who comes back is still told.
+    for (const id of this.#untold.get(person) ?? []) this.#turn(person, "withdrawn", "untold", id);
   }
 
   /** Nothing stays, not a picture. */
@@ -164,6 +190,7 @@ export class Photos {
     for (const photo of this.list) this.#forget(photo);
     this.list = [];
     this.#untold.clear();
+    this.#gone.clear();
     this.#patience.clear();
     this.#options.changed();
   }
@@ -204,7 +231,7 @@ export class Photos {
     const now = this.#options.now();
     const tooSoon = patience.wait(now) > 0;
     patience.asked(now);
-    if (tooSoon) {
+    if (tooSoon || this.#full) {
       this.#links.get(person)?.({ type: "photo_answer", photo: id, agreed: false });
       return;
     }
@@ -221,7 +248,7 @@ export class Photos {
    */
   #awaits(photo, state) {
     if (photo.state === state) return true;
-    if (photo.state === "cancelled" || photo.state === "withdrawn" || photo.state === "lost") return false;
+    if (CROSSED.has(photo.state)) return false;
     throw new DataRefusal("unexpected", "photo");
   }
 
@@ -233,7 +260,7 @@ export class Photos {
     if (byAsker === photo.mine) throw new DataRefusal("unexpected", "photo");
     if (!OPEN.has(photo.state) && !(reason === "withdrawn" && photo.state === "taken")) return;
     this.#forget(photo);
-    this.#set(photo, reason);
+    this.#void(photo, reason);
   }
 
   /** @param {Photo} photo */
@@ -274,11 +301,14 @@ export class Photos {
     const photo = { id, person, mine, state: "asked", at: this.#options.now(), url: "", width: 0, height: 0 };
     this.list = [...this.list, photo];
     while (this.list.length > MOST_SHOWN) {
-      const oldest = this.list.find(({ state, url }) => !OPEN.has(state) && url === "") ?? this.list[0];
-      if (oldest) this.#forget(oldest);
+      const oldest = this.list.find(({ state }) => !KEPT.has(state));
       this.list = this.list.filter((other) => other !== oldest);
     }
     return photo;
+  }
+
+  get #full() {
+    return this.list.filter(({ state }) => KEPT.has(state)).length >= MOST_SHOWN;
   }
 
   /** @param {string} person @param {boolean} mine */
@@ -298,6 +328,23 @@ export class Photos {
   #forget(photo) {
     if (photo.url !== "") this.#options.discard(photo.url);
     photo.url = "";
+  }
+
+  /** It is over without a photo; if it was not even answered, the next one waits. @param {Photo} photo @param {PhotoState} state */
+  #void(photo, state) {
+    if (photo.state === "asked") {
+      // The asker waits a little longer: the two pages do not see a connection break in the same moment.
+      const now = this.#options.now() + (photo.mine ? STEP : 0);
+      this.#patienceFor(photo.person, photo.mine).dropped(now);
+    }
+    this.#set(photo, state);
+  }
+
+  /** @param {string} person @param {PhotoState} from @param {PhotoState} to @param {string} [only] id */
+  #turn(person, from, to, only) {
+    for (const photo of this.list) {
+      if (photo.person === person && photo.state === from && (only ?? photo.id) === photo.id) this.#set(photo, to);
+    }
   }
 
   /** @param {Photo} photo @param {PhotoState} state */

@@ -25,6 +25,9 @@ const MINE = Object.freeze({
   failed: "photo.failed",
   withdrawn: "photo.withdrawn",
   lost: "photo.lost",
+  // Of us only.
+  perhaps: "photo.lost",
+  untold: "photo.withdrawn",
 });
 
 /** Of what we are asked for. @type {Readonly<Record<PhotoState, Key>>} */
@@ -37,6 +40,8 @@ const THEIRS = Object.freeze({
   failed: "photo.own_failed",
   withdrawn: "photo.own_withdrawn",
   lost: "photo.own_failed",
+  perhaps: "photo.own_perhaps",
+  untold: "photo.own_untold",
 });
 
 /**
@@ -209,10 +214,10 @@ function createCard(photo, chat) {
           },
           () => t("photo.save"),
         ),
-        button("photo-withdraw", "photo.withdraw", () => !photo.mine && is("taking", "taken"), () => photos.withdraw(photo)),
+        button("photo-withdraw", "photo.withdraw", () => !photo.mine && is("taking", "taken", "perhaps"), () => photos.withdraw(photo)),
         button(
           "photo-dismiss", "photo.dismiss",
-          () => !is("asked", "taking") && (photo.mine || !is("taken")), () => photos.dismiss(photo),
+          () => !is("asked", "taking", "perhaps") && (photo.mine || !is("taken")), () => photos.dismiss(photo),
         ),
       ),
     ),
