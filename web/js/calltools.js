@@ -11,6 +11,7 @@ import { FloatingPicture } from "./floating.js";
 import { HAND_PAUSE, Hands } from "./hands.js";
 import { t } from "./language.js";
 import { LineWatch } from "./linewatch.js";
+import { Newest } from "./newest.js";
 import { keep, recall } from "./tabmemory.js";
 import "./ownscreen.js";
 import { nameOf } from "./tileview.js";
@@ -33,6 +34,9 @@ import { VoiceWatch } from "./voicewatch.js";
  * @property {(sent: boolean) => void} sendPicture
  */
 
+/** Between two words of one person on pictures, ms: each may cost a renegotiation with everybody. */
+const PICTURE_PAUSE = 1_000;
+
 /** @extends {Emitter<{change: []}>} */
 export class CallTools extends Emitter {
   devices;
@@ -47,6 +51,10 @@ export class CallTools extends Emitter {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #handTimer;
   #pictureTold = "";
+  /** @type {Newest<import("./datacodec.js").PictureMessage>} */
+  #pictures = new Newest(PICTURE_PAUSE);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #pictureTimer;
   /** Why others send no picture, as they say; whether we want one goes before. @type {Map<string, "" | "thin" | "chosen">} */
   #sounds = new Map();
   /** @type {VisitData | null} */
@@ -77,6 +85,7 @@ export class CallTools extends Emitter {
     });
     chat.on("gone", (person) => {
       this.#sounds.delete(person);
+      this.#pictures.gone(person);
       if (this.#hands.gone(person)) this.#handsChanged();
     });
   }
@@ -129,6 +138,7 @@ export class CallTools extends Emitter {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#handTimer);
+    clearTimeout(this.#pictureTimer);
     this.voice.close();
     this.line.close();
     void this.floating.close();
@@ -154,15 +164,26 @@ export class CallTools extends Emitter {
         this.#tellHand();
         notify(t("hand.lowered", { name: this.#name(person) }));
         return;
-      case "picture": {
-        this.line.wanted(person, message.wanted);
-        const sound = message.sent === "yes" ? "" : message.sent;
-        if (sound === (this.#sounds.get(person) ?? "")) return;
-        this.#sounds.set(person, sound);
-        this.#tellSound();
-        if (remote) announce(t(SAID[sound], { name: this.#name(person) }));
-      }
+      case "picture":
+        this.#pictures.put(person, message);
+        this.#hearPictures();
     }
+  }
+
+  #hearPictures() {
+    clearTimeout(this.#pictureTimer);
+    for (const [person, { sent, wanted }] of this.#pictures.take(performance.now())) {
+      this.line.wanted(person, wanted);
+      const sound = sent === "yes" ? "" : sent;
+      if (sound === (this.#sounds.get(person) ?? "")) continue;
+      this.#sounds.set(person, sound);
+      this.#tellSound();
+      const name = this.#name(person);
+      if (name !== "") announce(t(SAID[sound], { name }));
+    }
+    const { next } = this.#pictures;
+    if (next === Number.POSITIVE_INFINITY) return;
+    this.#pictureTimer = setTimeout(() => this.#hearPictures(), next - performance.now());
   }
 
   /** @param {string} person */
