@@ -255,6 +255,27 @@ test("a slow disk holds the sender back, and memory stays bounded", async () => 
   assert.deepEqual(c.states(), ["done"]);
 });
 
+test("a slow disk holds the sender back over cuts, too", async () => {
+  const slow = new Place({ slow: true });
+  const { h, c, made: first } = await pair({ c: { place: () => slow } });
+  const sent = file(20_000_000);
+  h.files.offer([sent], ["c"]);
+  await settled(first);
+  c.files.accept(c.offers[0]);
+  await settled(first);
+  let now = first;
+  for (let cut = 0; cut < 3; cut += 1) {
+    now.a.cut();
+    now = await link(h, c);
+    await settled(now);
+  }
+  assert.deepEqual([...c.states(), ...c.refused], ["moving"]);
+  slow.flow();
+  await settled(now);
+  assert.deepEqual([...h.states(), ...c.states()], ["done", "done"]);
+  await arrived(sent, c.offers[0]);
+});
+
 test("a full buffer of the browser holds the sender back", async () => {
   const { h, c, made: now } = await pair();
   now.a.buffered = HIGH_WATER;

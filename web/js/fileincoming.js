@@ -66,6 +66,8 @@ export class Incoming {
   /** @type {Uint8Array[]} */
   #unstored = [];
   #storing = false;
+  /** The other waits to be told from where to go on. */
+  #resuming = false;
 
   /** @param {IncomingOptions} options */
   constructor(options) {
@@ -91,13 +93,14 @@ export class Incoming {
     }
     this.#link = isOver(this.state) ? null : link;
     const file = this.id;
-    if (this.state === "moving" || this.state === "checking") link.send({ type: "accept", file, from: this.#received });
+    if (this.state === "moving" || this.state === "checking") this.#resume();
     else if (this.state === "done") link.send({ type: "done", file });
     else if (isOver(this.state)) link.send({ type: "cancel", file, reason: "cancelled" });
   }
 
   interrupted() {
     this.#link = null;
+    this.#resuming = false;
   }
 
   /** The person wants it; called in the click's own task, as pickers demand. */
@@ -196,7 +199,14 @@ export class Incoming {
     } finally {
       this.#storing = false;
     }
+    if (this.#resuming) this.#resume();
     await this.#completed();
+  }
+
+  /** Its window begins anew, so all that came before is stored first: a slow disk would never catch up. */
+  #resume() {
+    this.#resuming = this.bytes < this.#received;
+    if (!this.#resuming) this.#link?.send({ type: "accept", file: this.id, from: this.#received });
   }
 
   #tell() {
