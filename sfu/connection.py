@@ -226,9 +226,9 @@ class Connection:
         self._protect = _not_connected
         self._route.clear()
 
-    def lose_path(self, path: Path) -> None:
+    def lose_path(self, path: Path, now: float) -> None:
         """A path is gone: a TCP connection has ended, or another page has it now."""
-        self._route.lose(path)
+        self._route.lose(path, now)
         self._owner.deadline_moved()
 
     def _say(self, path: Path | None, now: float) -> None:

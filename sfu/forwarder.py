@@ -26,6 +26,7 @@ from sfu.control import (
     SourceRef,
     Want,
 )
+from sfu.faults import Faults
 from sfu.gate import Gate
 from sfu.interfaces import ForwardingRoom, RoomFullError, Source, Sources, Speakers, Tile
 from sfu.member import Member, RoomMaker, identity_of
@@ -44,6 +45,7 @@ _CORE_COUNTS: Final = (
     "retransmitted",
     "key_frames_asked",
 )
+_FAULT_PAUSE: Final = 0.1  # seconds, until what has failed is called again
 _MAX_EVENTS: Final = 4096  # kept for a shell that does not ask; then the oldest are lost
 
 
@@ -84,7 +86,8 @@ class Forwarder:
         endpoints: tuple[Endpoint, ...],
         fingerprint: Fingerprint,
     ) -> None:
-        self.gate = Gate(shop)
+        self._faults = Faults(shop.counters)
+        self.gate = Gate(shop, self._faults)
         self.draining = False
         self._bounds = bounds
         self._shop = shop
@@ -123,23 +126,30 @@ class Forwarder:
 
     def handle(self, request: Request, now: float) -> Result:
         """Carry out a request. It may be asked again: see `sfu.control`."""
-        match request:
-            case Offer():
-                result = self._offer(request, now)
-            case Want():
-                result = self._want(request, now)
-            case Leave(room, participant):
-                result = self._leave(room, participant, now)
-            case Close(room):
-                result = self._close(room, now)
-            case Drain():
-                self.draining = True
-                result = Done()
-            case _:
-                assert_never(request)
+        try:
+            result = self._carry_out(request, now)
+        except Exception as error:
+            self._faults.note(error, now)
+            result = Refused(Code.SFU_UNAVAILABLE, "", "a fault of ours", _RETRY_SECONDS)
         outcome = result.code.value if isinstance(result, Refused) else "done"
         self._shop.counters.requests[f"{type(request).__name__.lower()} {outcome}"] += 1
         return result
+
+    def _carry_out(self, request: Request, now: float) -> Result:
+        match request:
+            case Offer():
+                return self._offer(request, now)
+            case Want():
+                return self._want(request, now)
+            case Leave(room, participant):
+                return self._leave(room, participant, now)
+            case Close(room):
+                return self._close(room, now)
+            case Drain():
+                self.draining = True
+                return Done()
+            case _:
+                assert_never(request)
 
     def next_timeout(self) -> float | None:
         return self._timers.next()
@@ -150,19 +160,39 @@ class Forwarder:
         while (item := self._timers.due(now)) is not None:
             due.append(item)
         for item in due:
-            if isinstance(item, Chamber):
+            try:
+                self._turn(item, now)
+            except Exception as error:
+                self._faults.note(error, now)
+                # What fails once does not have to fail again, and without a timer of its own a
+                # room sends nothing any more. What fails always costs little.
+                if not self._is_over(item):
+                    self._timers.set(item, now + _FAULT_PAUSE)
+
+    def _turn(self, item: Chamber | Connection, now: float) -> None:
+        if isinstance(item, Chamber):
+            try:
                 item.core.handle_timer(now)
+            finally:
                 self._after(item)
-            else:
-                item.handle_timer(now)
-                if not item.is_over:
-                    self._timers.set(item, item.deadline)
+        else:
+            item.handle_timer(now)
+            if not item.is_over:
+                self._timers.set(item, item.deadline)
+
+    def _is_over(self, item: Chamber | Connection) -> bool:
+        if isinstance(item, Chamber):
+            return self._chambers.get(item.name) is not item
+        return item.is_over
 
     def sweep(self, now: float) -> None:
         """Notice who has gone silent; to be called about once a second."""
         for chamber in list(self._chambers.values()):
             for member in list(chamber.members.values()):
-                member.connection.sweep(now)
+                try:
+                    member.connection.sweep(now)
+                except Exception as error:
+                    self._faults.note(error, now)
 
     def events(self) -> list[Event]:
         taken, self._events = self._events, []
@@ -288,10 +318,12 @@ class Forwarder:
     def _close(self, room: str, now: float) -> Done:
         chamber = self._chambers.pop(room, None)
         if chamber is not None:
-            for member in list(chamber.members.values()):
+            members = list(chamber.members.values())
+            for member in members:
                 self._dismiss(chamber, member)
-                chamber.core.remove_participant(member.participant, now)
             self._timers.set(chamber, None)
+            for member in members:
+                chamber.core.remove_participant(member.participant, now)
             for name in _CORE_COUNTS:
                 self._past[name] += getattr(chamber.core.counters, name)
             self._past_dropped.update(chamber.core.counters.dropped)

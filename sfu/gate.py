@@ -12,6 +12,7 @@ from typing import Final
 from sfu.allowance import Allowance
 from sfu.connection import SILENT_SECONDS, Connection, Workshop
 from sfu.demultiplexing import BY_FIRST_BYTE, Protocol
+from sfu.faults import Faults
 from sfu.ice_lite import Verdict, addressed_ufrag, is_answer, is_stun
 from sfu.path import Path, Remote, Way
 
@@ -27,9 +28,14 @@ class _Entry:
 
 
 class Gate:
-    """Knows connections by their ufrags. `receive` takes the datagram in the inbox."""
+    """Knows connections by their ufrags. `receive` takes the datagram in the inbox.
 
-    def __init__(self, shop: Workshop) -> None:
+    Neither `receive` nor `receive_stranger` raises: a datagram that we fail at is dropped, and
+    the next one's turn comes.
+    """
+
+    def __init__(self, shop: Workshop, faults: Faults) -> None:
+        self._faults = faults
         self._inbox = shop.inbox
         self._counters = shop.counters
         self._by_ufrag: dict[str, Connection] = {}
@@ -53,6 +59,12 @@ class Gate:
 
     def receive(self, path: Path, length: int, now: float) -> None:
         """A datagram by a path that is known, or over TCP not yet."""
+        try:
+            self._receive(path, length, now)
+        except Exception as error:
+            self._faults.note(error, now)
+
+    def _receive(self, path: Path, length: int, now: float) -> None:
         if length < 2:
             self._counters.drop("too_short")
             return
@@ -72,10 +84,13 @@ class Gate:
 
     def receive_stranger(self, way: Way, remote: Remote, length: int, now: float) -> None:
         """A datagram from an address that no connection has."""
-        if length >= 2 and BY_FIRST_BYTE[self._inbox.data[0]] is Protocol.STUN:
-            self._stun(Path(way, remote, now), length, now)
-        else:
+        if length < 2 or BY_FIRST_BYTE[self._inbox.data[0]] is not Protocol.STUN:
             self._counters.drop("stranger" if length >= 2 else "too_short")
+            return
+        try:
+            self._stun(Path(way, remote, now), length, now)
+        except Exception as error:
+            self._faults.note(error, now)
 
     def _stun(self, path: Path, length: int, now: float) -> None:
         view = self._inbox.view[:length]
@@ -105,6 +120,8 @@ class Gate:
             return
         judgement = connection.ice.judge(bytes(view), path, now)
         if judgement.verdict is Verdict.VALID:
+            if former is not None and not known:
+                former.lose_path(path, now)
             path.earn(length)
             connection.receive_check(judgement, path, now)
             if connection.ice.ufrags != entry.ufrags:

@@ -142,7 +142,6 @@ class IceAgent:
         nominates = "USE-CANDIDATE" in message.attributes and pair is self._pairs[0]
         if nominates:
             del self._pairs[1:]
-            path.nominated = True
         path.heard = self.heard = now
         path.spoken = pair
         return Judgement(Verdict.VALID, _success(message, path.remote, key), nominates)

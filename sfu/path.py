@@ -62,6 +62,14 @@ class Path:
         self.credit = 0
         self.checks = Allowance(*_CHECKS, now)
 
+    def release(self) -> None:
+        """It is nobody's now. What its page has shown there is no word of whose it is next."""
+        self.connection = None
+        self.nominated = False
+        self.consent = math.inf if self.way.is_stream else 0.0
+        self.asked.clear()
+        self.credit = 0
+
     def earn(self, length: int) -> None:
         """So many bytes have come that are worth an answer."""
         self.credit += _AMPLIFICATION * length

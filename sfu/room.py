@@ -374,21 +374,30 @@ class Room:
         if measure:
             self._measured = now
         rate = self._bounds.max_bitrate_up * 1.5 / 8
+        failed: Exception | None = None
         for participant in self._participants.values():
             participant.allowance = min(int(participant.allowance + rate * passed), int(rate * 0.5))
             participant.control_allowance = min(
                 participant.control_allowance + _CONTROL_RATE * passed, _CONTROL_BURST
             )
-            if participant.connected:
-                tell_publisher(participant, self._bounds, self.counters, now)
-                self._look_down(participant, now)
-            if measure:
-                for stream in participant.streams():
-                    stream.measure(now)
-                    stream.history.expire(now)
+            try:
+                self._look_after(participant, now, measure=measure)
+            except Exception as error:  # the others' turn comes first
+                failed = error
         speaking = self._loudness.evaluate(now)
         if speaking is not None:
             self._outputs.append(Speakers(speaking))
+        if failed is not None:
+            raise failed
+
+    def _look_after(self, participant: Participant, now: float, *, measure: bool) -> None:
+        if participant.connected:
+            tell_publisher(participant, self._bounds, self.counters, now)
+            self._look_down(participant, now)
+        if measure:
+            for stream in participant.streams():
+                stream.measure(now)
+                stream.history.expire(now)
 
     def _look_down(self, participant: Participant, now: float) -> None:
         """What is to be sent to a subscriber: layers, and padding to try out whether more fits."""

@@ -60,11 +60,12 @@ class Route:
         return self.active or self.chosen
 
     def checked(self, path: Path, owner: Connection, now: float, *, nominates: bool) -> None:
-        """A valid check came by this path, perhaps because the page chooses it."""
+        """A valid check came by this path, of ours or nobody's, perhaps because the page chooses
+        it."""
         if path.connection is not owner:
-            if path.connection is not None:
-                path.connection.lose_path(path)
-            self._adopt(path, owner)
+            self._adopt(path, owner, now)
+        if nominates:
+            path.nominated = True
         if nominates or self.chosen is None:
             self.choose(path, now)
 
@@ -99,18 +100,18 @@ class Route:
         """Notice consent that has run out; to be called about once a second."""
         if self.active is not None and self.active.consent <= now:
             if self.chosen is self.active:
-                self.chosen = None  # its next check begins anew
+                self.chosen = self._try_at = None  # its next check begins anew
             self.active = self._renew_at = None
 
-    def lose(self, path: Path) -> None:
-        """A path is gone."""
+    def lose(self, path: Path, now: float) -> None:
+        """A path is gone, or not ours any more."""
         if path in self._paths:
             self._paths.remove(path)
-        path.connection = None
+        path.release()
         if path is self.chosen:
             self.chosen, self._try_at = None, None
         if path is self.active:
-            proven = [other for other in self._paths if other.consent > 0]
+            proven = [other for other in self._paths if other.consent > now]
             proven.sort(key=lambda other: (other.nominated, other.heard))
             self.active = proven[-1] if proven else None
             self._renew_at = 0.0  # at once: its consent may be about to run out
@@ -119,7 +120,7 @@ class Route:
         """Nothing is sent any more, and no path is ours."""
         self.active = self.chosen = self._renew_at = self._try_at = None
         for path in self._paths:
-            path.connection = None
+            path.release()
             path.way.forget(path)
         self._paths.clear()
 
@@ -157,11 +158,11 @@ class Route:
         low, high = _RENEW
         return now + low + (high - low) * self._random(1)[0] / 255
 
-    def _adopt(self, path: Path, owner: Connection) -> None:
+    def _adopt(self, path: Path, owner: Connection, now: float) -> None:
         if len(self._paths) >= MAX_PATHS:
             kept = (self.active, self.chosen)
             oldest = min((p for p in self._paths if p not in kept), key=lambda p: p.heard)
-            self.lose(oldest)
+            self.lose(oldest, now)
             oldest.way.forget(oldest)
         path.connection = owner
         self._paths.append(path)

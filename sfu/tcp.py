@@ -130,7 +130,7 @@ class TcpStream(asyncio.Protocol):
             return
         self._listener.closed(self, self._path.remote[0])
         if self._path.connection is not None:
-            self._path.connection.lose_path(self._path)
+            self._path.connection.lose_path(self._path, self._listener.monotonic())
 
     def eof_received(self) -> bool:
         return False

@@ -11,6 +11,7 @@ import socket
 import sys
 from typing import Final
 
+from sfu import faults
 from sfu.clock import SystemClock
 from sfu.control import Event
 from sfu.listening import BoundSockets
@@ -50,6 +51,8 @@ class _Voice:
 async def run() -> None:
     """Serve until standard input ends, which it does at the latest when the supervisor does."""
     loop = asyncio.get_running_loop()
+    faults.configure()
+    loop.set_exception_handler(faults.loop_failed)
     # A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the group; the
     # supervisor decides what they mean, and calls go on while it drains.
     for stop in (signal.SIGINT, signal.SIGTERM):

@@ -6,6 +6,7 @@ import os
 import time
 from collections import defaultdict
 
+from sfu import faults
 from sfu.config import NodeBounds
 from sfu.connection import Workshop
 from sfu.control import Answer, Event, Request, Result
@@ -46,9 +47,16 @@ class Wire:
 
 
 class Stage:
-    """Time stands still but for `now`."""
+    """Time stands still but for `now`. Without `may_fail` a fault of ours fails the test."""
 
-    def __init__(self, bounds: NodeBounds | None = None) -> None:
+    def __init__(
+        self,
+        bounds: NodeBounds | None = None,
+        *,
+        room: type[Room] = Room,
+        may_fail: bool = False,
+    ) -> None:
+        self.may_fail = may_fail
         self.now = time.monotonic()
         self.counters = TransportCounters()
         self.outbox = PacketBuffer(bytearray(BUFFER_SIZE))
@@ -65,7 +73,7 @@ class Stage:
         self.forwarder = Forwarder(
             self.bounds,
             shop,
-            lambda: Room(self.outbox.data, os.urandom, self.bounds.room),
+            lambda: room(self.outbox.data, os.urandom, self.bounds.room),
             (Endpoint("192.0.2.1", 10000, tcp=True),),
             CERTIFICATE.fingerprint,
         )
@@ -76,11 +84,17 @@ class Stage:
     def dropped(self) -> dict[str, int]:
         return dict(self.counters.dropped)
 
+    @property
+    def faults(self) -> int:
+        """What went wrong within the forwarder, kept from others."""
+        return self.counters.dropped[faults.REASON]
+
     def ask(self, page: Page) -> Result:
         return self.handle(page.offer())
 
     def handle(self, request: Request) -> Result:
         result = self.forwarder.handle(request, self.now)
+        self._no_fault()
         self.events += self.forwarder.events()
         return result
 
@@ -98,8 +112,12 @@ class Stage:
             gate.receive(path, len(datagram), self.now)
         else:
             gate.receive_stranger(self.wire, remote, len(datagram), self.now)
+        self._no_fault()
         self.events += self.forwarder.events()
         return self.wire.take(remote)
+
+    def _no_fault(self) -> None:
+        assert self.may_fail or not self.faults
 
     def connect(self, page: Page, remote: Remote) -> None:
         """Check and shake hands until media may flow."""

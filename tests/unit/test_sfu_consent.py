@@ -11,11 +11,12 @@ from aioice import stun
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sfu.connection import SILENT_SECONDS
 from sfu.control import Gone
-from sfu.path import Remote
+from sfu.path import Path, Remote
 from sfu.route import CONSENT_SECONDS
 from tests.unit.sfu_page import Page
-from tests.unit.sfu_stage import Stage
+from tests.unit.sfu_stage import Stage, Wire
 from tests.unit.test_sfu_forwarder import ALICE, BOB, alice, bob
 
 VICTIM = ("203.0.113.200", 2000)
@@ -208,7 +209,7 @@ def test_when_the_used_path_is_lost_another_that_has_consented_takes_its_place(c
     call.stage.come(call.bob, NEW_HOME)
     path = call.stage.wire.paths[NEW_HOME]
     assert path.connection is not None
-    path.connection.lose_path(path)
+    path.connection.lose_path(path, call.stage.now)
     assert call.media_at(BOB) == 5
     assert call.passes(1, answer=True, check=False) == 1, (
         "and is asked at once whether it still does"
@@ -235,6 +236,88 @@ def test_during_a_restart_each_path_is_asked_by_the_credentials_it_came_with(cal
     assert ufrag != call.bob.ufrag
     assert call.stage.consent(call.bob, NEW_HOME, [question]) == 1
     assert call.media_at(NEW_HOME) == 5
+
+
+class Stream(Wire):
+    """A TCP connection of a page."""
+
+    is_stream = True
+
+
+def comes_by_stream(call: Call, port: int) -> Path:
+    """Bob chooses a stream that has just been opened."""
+    stage, path = call.stage, Path(Stream(), ("192.0.2.77", port), call.stage.now)
+    check = call.bob.check()
+    stage.inbox.view[: len(check)] = check
+    stage.forwarder.gate.receive(path, len(check), stage.now)
+    assert path.connection is not None
+    return path
+
+
+def ends(path: Path, now: float) -> None:
+    assert path.connection is not None
+    path.connection.lose_path(path, now)
+
+
+def test_a_consent_that_has_run_out_is_none_when_the_used_path_is_lost(call: Call) -> None:
+    """Who once answered at an address, and opens and closes streams, had media sent there."""
+    long_ago = call.stage.now
+    for count in range(45):
+        stream = comes_by_stream(call, count)
+        call.stage.now += 0.9
+        ends(stream, call.stage.now)
+        call.stage.receive(call.alice.check(), ALICE)
+        call.stage.consent(call.alice, ALICE, call.stage.wire.take(ALICE))
+        if call.stage.now > long_ago + CONSENT_SECONDS:
+            assert call.media_at(BOB) == 0, "it has not answered for 30 s"
+        call.stage.now += 0.1
+        call.stage.forwarder.handle_timer(call.stage.now)
+        call.stage.forwarder.sweep(call.stage.now)
+    assert call.stage.now > long_ago + CONSENT_SECONDS + 5
+
+
+def test_an_address_of_another_page_does_not_keep_what_that_page_has_shown(call: Call) -> None:
+    """Mallory takes over Bob's address when he has been silent for long: she has shown nothing."""
+    stage, mallory = call.stage, bob()
+    mallory.participant = "mallory"
+    stage.join(mallory, VICTIM)
+    call.passes(4, answer=True)
+    path = stage.wire.paths[BOB]
+    stage.now = path.heard + SILENT_SECONDS + 0.1
+    stage.consent(call.alice, ALICE, stage.receive(call.alice.check(), ALICE))
+    former, checks = path.connection, [mallory.check(nominate=False), mallory.check()]
+    sent = stage.receive(checks[0], BOB)
+    assert path.connection not in (former, None)
+    assert not path.nominated, "he chose it, not she"
+    sent += stage.receive(checks[1], BOB)
+    assert call.media_at(BOB) == 0
+    assert call.media_at(VICTIM) == 5
+    for _ in range(50):
+        stage.now += 0.1
+        stage.forwarder.handle_timer(stage.now)
+        sent += stage.wire.take(BOB)
+    came = sum(map(len, checks))
+    assert sum(map(len, sent)) <= 3 * came, "what his datagrams have paid for is not hers"
+
+
+def test_an_address_chosen_again_while_its_consent_runs_out_is_asked_no_more(call: Call) -> None:
+    """Its timer failed, and what was due behind it was never called again."""
+    stage = call.stage
+    began = stage.now
+    while stage.now < began + CONSENT_SECONDS - 0.5:
+        call.passes(0.5, answer=False, check=False)
+        stage.receive(call.bob.check(nominate=False), BOB)
+        stage.receive(call.alice.check(), ALICE)
+    stage.receive(call.bob.check(), VICTIM)
+    stage.now = began + CONSENT_SECONDS + 0.3
+    stage.receive(call.bob.check(), BOB)
+    stage.now += 0.05
+    stage.forwarder.sweep(stage.now)
+    call.passes(5, answer=False, check=False)
+    assert not stage.faults
+    assert call.media_at(BOB) == 0
+    call.passes(3, answer=True)
+    assert call.media_at(BOB) == 5
 
 
 PLACES: tuple[Remote, ...] = (BOB, NEW_HOME, VICTIM, ("203.0.113.201", 2001))

@@ -335,7 +335,7 @@ def test_a_page_whose_last_path_is_gone_is_gone_as_well() -> None:
     stage.join(alice(), ALICE)
     path = stage.wire.paths[ALICE]
     assert path.connection is not None
-    path.connection.lose_path(path)
+    path.connection.lose_path(path, stage.now)
     stage.now += 16
     stage.forwarder.sweep(stage.now)
     assert Gone("room", 1, "alice", "silent") in stage.forwarder.events()
