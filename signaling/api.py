@@ -85,7 +85,7 @@ class Api:
 
     async def consultations(self, request: web.Request) -> web.StreamResponse:
         """Make the two tokens of a new consultation. Nothing of it is kept."""
-        provider, sign_in = await self._credentials.provider(request)
+        provider, signed_in = await self._credentials.provider(request)
         wanted = await read_body(request, _new_consultation)
         now = self._deps.clock.wall()
         invitation = plan(
@@ -117,7 +117,7 @@ class Api:
             },
             status=201,
         )
-        self._credentials.keep(response, sign_in)
+        self._credentials.keep(response, signed_in)
         return response
 
     async def queue(self, request: web.Request) -> web.StreamResponse:

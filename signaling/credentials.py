@@ -15,7 +15,7 @@ from signaling.deps import Deps
 from signaling.headers import origin_of
 from waiting_room.errors import Refused, TokenError
 from waiting_room.providers import Provider
-from waiting_room.sign_ins import COOKIE, SignIn, is_void, seal, unseal
+from waiting_room.sign_ins import COOKIE, SignIn, is_good, is_void, seal, unseal
 from waiting_room.sign_outs import SignOuts
 from waiting_room.tokens import ROOMLESS, Claims, TokenType
 
@@ -33,6 +33,9 @@ class SignedIn:
 
     provider: Provider
     sign_in: SignIn
+    at: float
+    """Seconds since 1970, from before the cookie was looked at. What is made for them counts from
+    then, so that a sign-out that comes meanwhile ends it as well."""
 
 
 class Credentials:
@@ -97,20 +100,27 @@ class Credentials:
 
     async def signed_in(self, request: web.Request) -> SignedIn | None:
         """The provider of the cookie, or None. Raises StoreUnavailable."""
-        value = request.cookies.get(COOKIE, "")
+        now = self._deps.clock.wall()
         found = unseal(
-            value,
+            request.cookies.get(COOKIE, ""),
             self._deps.keyring,
-            self._deps.clock.wall(),
+            now,
             audience=self.audience,
             find=self._deps.providers.get,
         )
         if found is None or await self._sign_outs.has(found):
             return None
-        provider = self._deps.providers.get(found.sub)
-        return None if provider is None else SignedIn(provider, found)
+        provider = self._deps.providers.get(found.sub)  # again: it may have ended while Redis spoke
+        if provider is None or not is_good(found, provider):
+            return None
+        return SignedIn(provider, found, now)
 
-    async def provider(self, request: web.Request) -> tuple[Provider, SignIn | None]:
+    def refuse_ended(self, found: SignedIn) -> None:
+        """Raises Refused where a sign-out everywhere has come since. Looks at the disk only."""
+        if not is_good(found.sign_in, self._deps.providers.get(found.provider.id)):
+            raise Refused("not_signed_in", "signed out everywhere since")
+
+    async def provider(self, request: web.Request) -> tuple[Provider, SignedIn | None]:
         """A provider by cookie or, for programs, by a sign-in link not yet used. Raises Refused."""
         if "Authorization" in request.headers:
             claims = await self.link(request)
@@ -121,7 +131,7 @@ class Credentials:
         if known is None:
             raise Refused("not_signed_in", "sign in with a provider's link")
         self.refuse_foreign(request)
-        return known.provider, known.sign_in
+        return known.provider, known
 
     def refuse_foreign(self, request: web.Request) -> None:
         """A browser sends a cookie by itself, so the page it acts for must be one of ours.
@@ -131,11 +141,13 @@ class Credentials:
         if request.method not in _SAFE_METHODS and "Origin" not in request.headers:
             raise Refused("origin_refused", "a signed-in browser says where it comes from")
 
-    def keep(self, response: web.StreamResponse, sign_in: SignIn | None) -> None:
-        """Puts a cookie made anew on the response when it is time for that."""
-        now = self._deps.clock.wall()
-        if sign_in is not None and sign_in.is_due(now):
-            self.give(response, sign_in.renewed(now))
+    def keep(self, response: web.StreamResponse, found: SignedIn | None) -> None:
+        """Puts a cookie made anew on the response when it is time for that.
+
+        However long the request has taken since, it lives no longer than a sign-out is known.
+        """
+        if found is not None and found.sign_in.is_due(found.at):
+            self.give(response, found.sign_in.renewed(found.at))
 
     def give(self, response: web.StreamResponse, sign_in: SignIn) -> None:
         # No Max-Age: it ends with the browser's session at the latest.

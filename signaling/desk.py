@@ -20,15 +20,19 @@ class Desk:
         self._deps = deps
         self._credentials = credentials
 
-    def welcome(self, provider: Provider) -> web.Response:
-        """Give the cookie to one who has just shown to be this provider."""
+    def welcome(self, provider: Provider, now: float) -> web.Response:
+        """Give the cookie to one who has just shown to be this provider.
+
+        `now`: from before the proof was looked at, so that a sign-out everywhere that comes
+        meanwhile ends this sign-in as well.
+        """
         made = begin(
             provider,
             audience=self._credentials.audience,
             sid=self.new_id(),
-            now=self._deps.clock.wall(),
+            now=now,
         )
-        response = self.view(SignedIn(provider, made))
+        response = self.view(SignedIn(provider, made, now))
         self._credentials.give(response, made)
         return response
 

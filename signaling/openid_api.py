@@ -112,4 +112,4 @@ class OpenIdApi:
         provider = self._deps.providers.known_as(value)
         if provider is None:
             raise Refused("openid_unknown", "nobody here is known by this sign-in")
-        return self._desk.welcome(provider)
+        return self._desk.welcome(provider, now)

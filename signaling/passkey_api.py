@@ -1,8 +1,7 @@
 """Passkeys over HTTP: adding and removing one at the desk, and signing in with one."""
 
-import asyncio
-from collections.abc import Callable
-from typing import Annotated, Any, Final, TypeVar
+from functools import partial
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -11,14 +10,12 @@ from signaling.answers import answer, read_body
 from signaling.credentials import Credentials, SignedIn
 from signaling.deps import Deps
 from signaling.desk import Desk
+from signaling.disk import stored
 from waiting_room import passkeys
-from waiting_room.errors import ConfigError, Refused, StoreUnavailable
+from waiting_room.errors import Refused
 from waiting_room.once import Once
 from waiting_room.passkey_files import PASSKEYS_MAX, PasskeyFiles
 from waiting_room.passkeys import Assertion, NewPasskey, Passkey, RelyingParty, Use
-
-_RETRY_AFTER: Final = 60.0
-_T = TypeVar("_T")
 
 
 class Removal(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,7 +68,7 @@ class PasskeyApi:
             provider = self._deps.providers.get(given.user)
             if provider is None or not provider.active:
                 raise passkeys.unknown()
-            await _stored(
+            await stored(
                 self._files.use,
                 provider,
                 given.id,
@@ -82,13 +79,13 @@ class PasskeyApi:
             if refused.code == "passkey_refused":
                 await self._credentials.hold_up(request)
             raise
-        return self._desk.welcome(provider)
+        return self._desk.welcome(provider, now)
 
     async def ask_to_add(self, request: web.Request) -> web.StreamResponse:
         """Make a challenge for a passkey to be added, and say who it is for."""
         found = await self._desk.signed_in(request)
         provider = found.provider
-        there = await _stored(self._files.list, provider)
+        there = await stored(self._files.list, provider)
         return self._kept(
             found,
             {
@@ -113,7 +110,8 @@ class PasskeyApi:
             raise passkeys.unknown()
         made = passkeys.added(given, self._party, provider, now)
         await self._once.use(asked.id, asked.exp - now, passkeys.used())
-        await _stored(self._files.add, provider, made)
+        check = partial(self._credentials.refuse_ended, found)
+        await stored(self._files.add, provider, made, check)
         return self._kept(found, await self._list(found), status=201)
 
     async def look(self, request: web.Request) -> web.StreamResponse:
@@ -125,11 +123,11 @@ class PasskeyApi:
         """Forget a passkey of the signed-in provider: it signs in no more."""
         found = await self._desk.signed_in(request)
         handle = (await read_body(request, _removal)).id
-        await _stored(self._files.remove, found.provider, handle)
+        await stored(self._files.remove, found.provider, handle)
         return self._kept(found, await self._list(found))
 
     async def _list(self, found: SignedIn) -> dict[str, Any]:
-        there: tuple[Passkey, ...] = await _stored(self._files.list, found.provider)
+        there: tuple[Passkey, ...] = await stored(self._files.list, found.provider)
         return {
             "passkeys": [{"id": one.handle, "added": one.added} for one in there],
             "most": PASSKEYS_MAX,
@@ -137,7 +135,7 @@ class PasskeyApi:
 
     def _kept(self, found: SignedIn, content: dict[str, Any], status: int = 200) -> web.Response:
         response = answer(content, status=status)
-        self._credentials.keep(response, found.sign_in)
+        self._credentials.keep(response, found)
         return response
 
     def _challenge(self, use: Use, provider: str) -> str:
@@ -149,13 +147,3 @@ class PasskeyApi:
             key=self._deps.keyring.current,
             now=self._deps.clock.wall(),
         )
-
-
-async def _stored(operation: Callable[..., _T], *arguments: Any) -> _T:
-    """Off the loop. A state directory that cannot be used is told as such, and passes."""
-    try:
-        return await asyncio.to_thread(operation, *arguments)
-    except ConfigError as error:
-        raise StoreUnavailable(
-            "KONSIL_STATE_DIR: cannot use passkeys there", _RETRY_AFTER
-        ) from error

@@ -91,19 +91,20 @@ class ReceptionApi:
 
     async def link(self, request: web.Request) -> web.StreamResponse:
         """Make a reception's token, for a provider who has signed in."""
-        provider, sign_in = await self._credentials.provider(request)
+        now = self._deps.clock.wall()  # before: what a sign-out everywhere overtakes is void
+        provider, signed_in = await self._credentials.provider(request)
         wanted = await read_body(request, _new_link)
         claims = reception_claims(
             provider.id,
             provider.epoch,
             audience=self._credentials.audience,
             jti=self._new_id(),
-            now=self._deps.clock.wall(),
+            now=now,
             hours=wanted.hours,
         )
         made = {"token": self._mint(claims), "closes_at": claims.exp * 1000}
         response = answer(made, status=201)
-        self._credentials.keep(response, sign_in)
+        self._credentials.keep(response, signed_in)
         return response
 
     async def look(self, request: web.Request) -> web.StreamResponse:

@@ -10,8 +10,10 @@ from signaling.answers import answer, read_body
 from signaling.credentials import Credentials, used
 from signaling.deps import Deps
 from signaling.desk import Desk
+from signaling.disk import stored
 from waiting_room.errors import Refused
 from waiting_room.invitations import provider_claims
+from waiting_room.providers import Provider
 from waiting_room.tokens import mint
 
 
@@ -44,35 +46,33 @@ class SignInApi:
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
         """Exchange a sign-in link for the cookie. A link does that once."""
+        now = self._deps.clock.wall()
         claims = await self._credentials.link(request)
         provider = self._deps.providers.get(claims.sub)
-        now = self._deps.clock.wall()
         if provider is None or not await asyncio.to_thread(self._deps.used_links.use, claims, now):
             raise used()
-        return self._desk.welcome(provider)
+        return self._desk.welcome(provider, now)
 
     async def desk(self, request: web.Request) -> web.StreamResponse:
         """Say who is signed in, if anybody, and keep them signed in."""
         found = await self._credentials.signed_in(request)
         response = self._desk.view(found)
-        if found is not None:
-            self._credentials.keep(response, found.sign_in)
+        self._credentials.keep(response, found)
         return response
 
     async def another_link(self, request: web.Request) -> web.StreamResponse:
         """Make a sign-in link: for the next time, or for another device of the same provider."""
         found = await self._desk.signed_in(request)
-        now = self._deps.clock.wall()
         claims = provider_claims(
             found.provider.id,
             found.provider.epoch,
             audience=self._credentials.audience,
             jti=self._desk.new_id(),
-            now=now,
+            now=found.at,
         )
         token = mint(claims, self._deps.keyring.current)
         response = answer({"token": token, "closes_at": claims.exp * 1000}, status=201)
-        self._credentials.keep(response, found.sign_in)
+        self._credentials.keep(response, found)
         return response
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
@@ -83,11 +83,7 @@ class SignInApi:
         if found is not None:
             self._credentials.refuse_foreign(request)
             if everywhere:
-                now_ms = int(self._deps.clock.wall() * 1000)
-                if wanted.passkeys and self._deps.passkeys is not None:
-                    # First: a passkey that is left could sign in again in between.
-                    await asyncio.to_thread(self._deps.passkeys.clear, found.provider)
-                await asyncio.to_thread(self._deps.providers.sign_out, found.provider.id, now_ms)
+                await stored(self._end_all, found.provider, wanted.passkeys)
             else:
                 await self._credentials.end(found.sign_in)
         elif everywhere:
@@ -95,3 +91,19 @@ class SignInApi:
         response = self._desk.view(None)
         self._credentials.take(response)
         return response
+
+    def _end_all(self, provider: Provider, passkeys: bool) -> None:
+        """Off the loop. First, so that nobody signed in adds a passkey once they are cleared.
+
+        And once more: for who came in by a passkey before that, and for links that were made while
+        the providers file was being written.
+        """
+        self._deps.providers.sign_out(provider.id, self._now_ms)
+        try:
+            if passkeys and self._deps.passkeys is not None:
+                self._deps.passkeys.clear(provider)
+        finally:
+            self._deps.providers.sign_out(provider.id, self._now_ms)
+
+    def _now_ms(self) -> int:
+        return int(self._deps.clock.wall() * 1000)

@@ -41,10 +41,18 @@ class PasskeyFiles:
         """In the order in which they were added."""
         return self._read(self._file(provider), provider)
 
-    def add(self, provider: Provider, passkey: Passkey) -> None:
-        """Raises Refused: `already_used` for one that is there, `passkeys_full` at the bound."""
+    def add(
+        self, provider: Provider, passkey: Passkey, check: Callable[[], None] | None = None
+    ) -> None:
+        """Raises Refused: `already_used` for one that is there, `passkeys_full` at the bound.
+
+        `check` may raise, too, under the lock: who signs out everywhere ends the sign-in first and
+        then clears, so that what an ended sign-in adds is refused, or cleared.
+        """
         file = self._file(provider)
         with file.locked():
+            if check is not None:
+                check()
             there = self._read(file, provider)
             if any(one.id == passkey.id for one in there):
                 raise Refused("already_used", "this passkey is known already")

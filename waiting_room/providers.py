@@ -11,7 +11,7 @@ import contextlib
 import logging
 import secrets
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -122,15 +122,17 @@ class Providers:
             self._replace(changed)
         return changed
 
-    def sign_out(self, provider: str, now_ms: int) -> None:
+    def sign_out(self, provider: str, now_ms: Callable[[], int]) -> None:
         """Ends every sign-in of the provider of that id, and voids sign-in links not yet used.
 
-        Links to consultations stay good. Waits for the file's lock: call it off the loop.
+        Links to consultations stay good. Waits for the file's lock: call it off the loop. The time
+        is asked for once the lock is held, since until then links can still be made.
         """
         with self._locked():
+            now = now_ms()
             self._save(
                 [
-                    msgspec.structs.replace(p, signed_out_at=max(now_ms, p.signed_out_at))
+                    msgspec.structs.replace(p, signed_out_at=max(now, p.signed_out_at))
                     if p.id == provider
                     else p
                     for p in self._by_id.values()

@@ -1,7 +1,7 @@
 """A provider who has signed in: what the cookie APPSESSION says. Pure.
 
 The cookie is a signed statement, so that a restart of Redis or of the server signs nobody out who
-could not come back (sign-in links work once). It is good for an hour and made anew while it is
+could not come back (sign-in links work once). It is good for 59 minutes and made anew while it is
 used, but never past `LONGEST_MS` after the sign-in. See docs/adr/0006.
 """
 
@@ -17,7 +17,9 @@ from .providers import Provider
 from .tokens import Claims, SigningKey, VerifyingKeys
 
 COOKIE: Final = "APPSESSION"
-IDLE_S: Final = 3600  # a cookie not used for so long is void
+# A cookie not used for so long is void: a minute before its sign-out is forgotten (sign_outs.py),
+# as clocks of nodes differ.
+IDLE_S: Final = 3540
 RENEWED_AFTER_S: Final = 300  # one older than this is made anew when it is used
 LONGEST_MS: Final = 12 * 3600 * 1000  # since the sign-in, whatever happens
 VALUE_MAX: Final = 1024  # characters
@@ -93,10 +95,20 @@ def unseal(
         return None
     if found.aud != audience or not now < found.exp or now * 1000 >= found.ends_at:
         return None
-    provider = find(found.sub)
-    if provider is None or not provider.active or provider.epoch != found.epoch:
-        return None
-    return None if found.since <= provider.signed_out_at else found
+    return found if is_good(found, find(found.sub)) else None
+
+
+def is_good(sign_in: SignIn, provider: Provider | None) -> bool:
+    """Whether its provider is still one, and has not been revoked or signed out everywhere since.
+
+    For a cookie that has been unsealed, and may have been overtaken by a sign-out meanwhile.
+    """
+    return (
+        provider is not None
+        and provider.active
+        and provider.epoch == sign_in.epoch
+        and sign_in.since > provider.signed_out_at
+    )
 
 
 def is_void(claims: Claims, provider: Provider | None) -> bool:

@@ -95,14 +95,14 @@ def test_signing_out_everywhere_voids_links_made_before(tmp_path: Path) -> None:
     one, other = providers.add("One"), providers.add("Other")
     claims = provider_claims(one.id, 0, audience=AUDIENCE, jti="j", now=NOW)
     assert not is_void(claims, one)
-    providers.sign_out(one.id, NOW * 1000 + 1)
+    providers.sign_out(one.id, lambda: NOW * 1000 + 1)
     assert is_void(claims, Providers(tmp_path).get(one.id))
     assert not is_void(claims, providers.get(other.id))
     later = provider_claims(one.id, 0, audience=AUDIENCE, jti="j", now=NOW + 1)
     assert not is_void(later, providers.get(one.id))
     assert is_void(later, None)
     # Clocks of nodes differ: the later word stands.
-    providers.sign_out(one.id, 5)
+    providers.sign_out(one.id, lambda: 5)
     assert is_void(claims, providers.get(one.id))
     assert providers.epoch(one.id) == 0, "links to consultations stay good"
 
