@@ -98,12 +98,15 @@ class Providers:
     def revoke(self, name: str) -> Provider:
         """Voids all links of the provider so named (or of that id); new ones can be made at once.
 
-        They sign in by an OpenID provider no more, until that is allowed again. Raises Refused
-        `not_found`.
+        They sign in by an OpenID provider no more, until that is allowed again. When they signed
+        out everywhere counts no more, either: it may have been while the clock was ahead, and the
+        new epoch voids all that it did. Raises Refused `not_found`.
         """
         with self._locked():
             found = self._find(name)
-            revoked = msgspec.structs.replace(found, epoch=found.epoch + 1, openid="")
+            revoked = msgspec.structs.replace(
+                found, epoch=found.epoch + 1, signed_out_at=0, openid=""
+            )
             self._replace(revoked)
         return revoked
 

@@ -107,6 +107,25 @@ def test_signing_out_everywhere_voids_links_made_before(tmp_path: Path) -> None:
     assert providers.epoch(one.id) == 0, "links to consultations stay good"
 
 
+def test_revoking_helps_where_the_clock_was_ahead(tmp_path: Path, ring: KeyRing) -> None:
+    providers = Providers(tmp_path)
+    one = providers.add("One")
+    providers.sign_out(one.id, lambda: (NOW + 30 * 86_400) * 1000)
+
+    def signs_in() -> bool:
+        provider = providers.get(one.id)
+        assert provider is not None
+        cookie = begin(provider, audience=AUDIENCE, sid="s" * 22, now=NOW)
+        link = provider_claims(one.id, provider.epoch, audience=AUDIENCE, jti="j", now=NOW)
+        good = opened(seal(cookie, ring.current), ring, provider=provider) is not None
+        assert good is not is_void(link, provider)
+        return good
+
+    assert not signs_in()
+    providers.revoke("One")
+    assert signs_in()
+
+
 def test_a_link_is_used_once_by_all_nodes_and_after_restarts(tmp_path: Path) -> None:
     claims = provider_claims("provider-id1", 0, audience=AUDIENCE, jti="j", now=NOW)
     other = provider_claims("provider-id1", 0, audience=AUDIENCE, jti="k", now=NOW)
