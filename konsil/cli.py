@@ -175,6 +175,12 @@ def parser() -> argparse.ArgumentParser:
     ):
         bots.add_argument(flag, type=kind, default=default, help=f"{text} (default: {default})")
     bots.add_argument("--path", choices=("direct", "relay", "sfu"), default="direct")
+    bots.add_argument(
+        "--size",
+        default="320x240",
+        metavar="WxH",
+        help="of a picture, in pixels, 160x80 to 640x480 (default: %(default)s)",
+    )
     bots.add_argument("--relay-url", default="", help="a TURN URL in place of the server's own")
     bots.add_argument("--report", metavar="FILE", help="write a page with plots, too")
     bots.set_defaults(run=_bots)
@@ -384,10 +390,13 @@ def _bots(options: argparse.Namespace, loaded: Settings) -> int:
     try:
         from loadtest import saturation  # noqa: PLC0415
         from loadtest.bots import run as bots  # noqa: PLC0415
+        from loadtest.bots.media import size_of  # noqa: PLC0415
     except ImportError as error:
         raise SettingsError(
             f"{error.name} is missing; the bots need pip install 'konsil[loadtest]'"
         ) from None
+    if (size := size_of(options.size)) is None:
+        raise SettingsError("--size must be WIDTHxHEIGHT, even numbers, from 160x80 to 640x480")
     plan = bots.Plan(
         url=_public_url(loaded),
         state_dir=state_dir(loaded),
@@ -395,6 +404,7 @@ def _bots(options: argparse.Namespace, loaded: Settings) -> int:
         path=options.path,
         seconds=options.seconds,
         fps=options.fps,
+        size=size,
         relay_url=options.relay_url,
     )
     document = asyncio.run(bots.run(plan))

@@ -16,7 +16,8 @@ LATE_MS: Final = 20.0
 @dataclass(frozen=True, slots=True)
 class Machine:
     """While one pair talked: `busy` is the part of all cores of the machine that worked, `own` how
-    many cores the pair's process took; `late_p95_ms` is by how much it was woken too late."""
+    many cores the pair took, as its share of its process; `late_p95_ms` is by how much that was
+    woken too late."""
 
     busy: float
     own: float

@@ -3,9 +3,9 @@
 What arrives was encoded, sent, decoded; the blocks are large enough to come through that, and a
 checksum tells a code that has not. Pure: bytes of a luma plane, no clock.
 
-    bits 63..24  milliseconds of a clock that both ends share, modulo 2^40
-    bits 23..8   number of the frame, modulo 2^16
-    bits 7..0    CRC-8 (polynomial 0x07) of the seven bytes before
+    bits 49..22  milliseconds of a clock that both ends share, modulo 2^28 (three days)
+    bits 21..8   number of the frame, modulo 2^14
+    bits 7..0    CRC-8 (polynomial 0x07) of the bits before, as six bytes
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-BLOCK: Final = 16  # pixels: a macroblock of VP8, so that no block shares its quantisation
-COLUMNS: Final = 16
-ROWS: Final = 4
+BLOCK: Final = 16
+"""Pixels: a macroblock of VP8. One that is white in part turns grey where the encoder takes what
+has changed of it for noise."""
+COLUMNS: Final = 10
+ROWS: Final = 5
 WIDTH: Final = BLOCK * COLUMNS
 HEIGHT: Final = BLOCK * ROWS
 WHITE: Final = 235
 BLACK: Final = 16
 _MIDDLE: Final = (WHITE + BLACK) // 2
 _CLEAR: Final = 40  # a block this near to grey is neither
-_CLOCK: Final = 1 << 40
-_FRAMES: Final = 1 << 16
+_LAST: Final = COLUMNS * ROWS - 1
+_CLOCK: Final = 1 << 28
+_FRAMES: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,11 @@ class TimeCode:
 
 def paint(luma: bytearray, stride: int, code: TimeCode) -> None:
     """Puts the code into the upper left corner of a plane with `stride` bytes per row."""
-    body = (code.at_ms % _CLOCK).to_bytes(5, "big") + (code.number % _FRAMES).to_bytes(2, "big")
-    bits = int.from_bytes(body + bytes((_crc8(body),)), "big")
+    body = code.at_ms % _CLOCK * _FRAMES + code.number % _FRAMES
+    bits = body << 8 | _crc8(body)
     for row in range(ROWS):
         line = b"".join(
-            bytes((WHITE if bits >> (63 - row * COLUMNS - column) & 1 else BLACK,)) * BLOCK
+            bytes((WHITE if bits >> (_LAST - row * COLUMNS - column) & 1 else BLACK,)) * BLOCK
             for column in range(COLUMNS)
         )
         for y in range(row * BLOCK, (row + 1) * BLOCK):
@@ -60,10 +63,10 @@ def read(luma: bytes | memoryview, stride: int) -> TimeCode | None:
             if abs(level - _MIDDLE) < _CLEAR:
                 return None
             bits = bits << 1 | (level > _MIDDLE)
-    whole = bits.to_bytes(8, "big")
-    if _crc8(whole[:7]) != whole[7]:
+    body = bits >> 8
+    if _crc8(body) != bits & 0xFF:
         return None
-    return TimeCode(int.from_bytes(whole[:5], "big"), int.from_bytes(whole[5:7], "big"))
+    return TimeCode(*divmod(body, _FRAMES))
 
 
 def age_ms(code: TimeCode, now_ms: float) -> float:
@@ -78,9 +81,9 @@ def frames_between(former: int, latter: int) -> int:
     return step if step < _FRAMES // 2 else step - _FRAMES
 
 
-def _crc8(data: bytes) -> int:
+def _crc8(body: int) -> int:
     crc = 0
-    for byte in data:
+    for byte in body.to_bytes(6, "big"):
         crc ^= byte
         for _ in range(8):
             crc = (crc << 1 ^ 0x07) & 0xFF if crc & 0x80 else crc << 1

@@ -20,13 +20,17 @@ _AVERAGED: Final = 30
 @dataclass(slots=True)
 class Viewing:
     """Frames of one track. `began_ms` is when the person was admitted; `at_ms` is of every frame
-    that was shown, `read_at_ms` of those with a readable code, whose ages are `delays_ms`."""
+    that was shown, `read_at_ms` of those with a readable code, whose ages are `delays_ms`.
+
+    aiortc shows a picture when the next one begins to come, so the age that the next one had then
+    is what the way took, without the wait for it: `transits_ms`."""
 
     began_ms: float
     fps: float
     at_ms: list[float] = field(default_factory=list)
     read_at_ms: list[float] = field(default_factory=list)
     delays_ms: list[float] = field(default_factory=list)
+    transits_ms: list[float] = field(default_factory=list)
     unreadable: int = 0
     missing: int = 0
     freezes: int = 0
@@ -39,8 +43,11 @@ class Viewing:
         """One frame, as it is shown."""
         if self.first_frame_ms is None:
             self.first_frame_ms = now_ms - self.began_ms
-        else:
+        elif self.at_ms:
             self._gap(now_ms - self.at_ms[-1])
+            last = self._last
+            if code is not None and last is not None and frames_between(last, code.number) == 1:
+                self.transits_ms.append(age_ms(code, self.at_ms[-1]))
         self.at_ms.append(now_ms)
         if code is None:
             self.unreadable += 1
@@ -51,8 +58,18 @@ class Viewing:
             self.read_at_ms.append(now_ms)
             self.delays_ms.append(age_ms(code, now_ms))
         if len(self.at_ms) > FRAMES_MOST:
-            for kept in (self.at_ms, self.read_at_ms, self.delays_ms):
+            for kept in self._kept():
                 del kept[: FRAMES_MOST // 2]
+
+    def _kept(self) -> tuple[list[float], ...]:
+        return self.at_ms, self.read_at_ms, self.delays_ms, self.transits_ms
+
+    def begin(self) -> None:
+        """Pictures count from now on; what has been seen until now was only how it began."""
+        for kept in self._kept():
+            kept.clear()
+        self.unreadable = self.missing = self.freezes = 0
+        self.frozen_ms = 0.0
 
     def _gap(self, gap_ms: float) -> None:
         recent = self.at_ms[-_AVERAGED - 1 :]
@@ -87,6 +104,9 @@ class Figures:
     delay_p05_ms: float | None  # of a machine that was free just then
     delay_p50_ms: float | None
     delay_p95_ms: float | None
+    transit_p05_ms: float | None  # delays without the wait for the next picture
+    transit_p50_ms: float | None
+    transit_p95_ms: float | None
     frames: int
     frames_per_second: float
     missing_frames: int

@@ -17,7 +17,9 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
+from aiortc.codecs.vpx import Vp8Encoder
 
+from loadtest.bots.coding import Decoding, Sound, decode_here, encode_here, tone_packets
 from loadtest.bots.group import Group
 from loadtest.bots.media import SIZE, Hearing, Picture, Tone, listen, now_ms, watch
 from loadtest.bots.page import BotError, Page
@@ -54,6 +56,7 @@ class Connection:
     fps: int
     viewing: Viewing
     pc: RTCPeerConnection
+    size: tuple[int, int] = SIZE
     hearing: Hearing = field(default_factory=Hearing)
     _shown: asyncio.Event = field(default_factory=asyncio.Event)
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,8 +67,10 @@ class Connection:
 
     def publish(self) -> None:
         """Sound and picture; what comes back is watched and listened to."""
-        for track in (Tone(), Picture(self.fps)):
-            self.pc.addTrack(track)
+        encode_here(self.pc.addTrack(Tone(tone_packets())), Sound())
+        encode_here(self.pc.addTrack(Picture(self.fps, self.size)), Vp8Encoder())
+        for transceiver in self.pc.getTransceivers():
+            decode_here(Decoding(transceiver.receiver))
 
     def _receive(self) -> None:
         for transceiver in self.pc.getTransceivers():
@@ -154,7 +159,8 @@ class Connection:
         assert other is not None
         assert self.page.view is not None
         self._seals = seals = Seals(self.room, self.page.participant)
-        for kind, track in zip(KINDS, (Tone(), Picture(self.fps)), strict=True):
+        tracks_sent = (Tone(tone_packets()), Picture(self.fps, self.size))
+        for kind, track in zip(KINDS, tracks_sent, strict=True):
             sender = self.pc.addTransceiver(track, direction="sendonly").sender
             seals.guard_sender(sender, SOURCES[kind], kind)
         for kind in KINDS:
@@ -181,7 +187,7 @@ class Connection:
             RTCSessionDescription(_candidates_everywhere(answer.sdp), "answer")
         )
         self._receive()
-        shown = (Tile(other.id, "camera", *SIZE),)
+        shown = (Tile(other.id, "camera", *self.size),)
         await self.page.command(lambda number: GroupWant(number, generation, shown))
         async with asyncio.timeout(CONNECT_S):
             await self._connected()
@@ -243,6 +249,9 @@ class Connection:
             delay_p05_ms=percentile(viewing.delays_ms, 0.05),
             delay_p50_ms=percentile(viewing.delays_ms, 0.5),
             delay_p95_ms=percentile(viewing.delays_ms, 0.95),
+            transit_p05_ms=percentile(viewing.transits_ms, 0.05),
+            transit_p50_ms=percentile(viewing.transits_ms, 0.5),
+            transit_p95_ms=percentile(viewing.transits_ms, 0.95),
             frames=len(viewing.at_ms),
             frames_per_second=(len(viewing.at_ms) - 1) / seconds if seconds else 0.0,
             missing_frames=viewing.missing,

@@ -1,9 +1,10 @@
-"""`konsil bots`: N pairs, each in a process of its own, and one document of their figures."""
+"""`konsil bots`: N pairs in one process for each core, and one document of their figures."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +13,11 @@ from typing import Any, Final
 
 from loadtest.appointments import Appointments
 from loadtest.bots.connection import Path
+from loadtest.bots.media import SIZE
 from loadtest.bots.pair import FIRST_S, SET_UP_S, Order
 from loadtest.saturation import judged
 from loadtest.viewing import percentile
 
-STARTS_AT_ONCE: Final = 4  # processes that import their libraries, which takes a core for a second
 STOP_S: Final = 30.0
 
 
@@ -30,16 +31,18 @@ class Plan:
     path: Path
     seconds: float
     fps: int
+    size: tuple[int, int] = SIZE
     relay_url: str = ""
 
 
 async def run(plan: Plan) -> dict[str, Any]:
     """A document of kind `bots`. A pair that failed has `error` in place of its figures."""
     appointments = Appointments(plan.state_dir, plan.url)
-    starting = asyncio.Semaphore(STARTS_AT_ONCE)
-    pairs = await asyncio.gather(
-        *(_pair(_order(plan, appointments), starting) for _ in range(plan.pairs))
-    )
+    orders = [_order(plan, appointments) for _ in range(plan.pairs)]
+    shares = _shares(plan.pairs, os.cpu_count() or 1)
+    taken = iter(orders)
+    answers = await asyncio.gather(*(_process([next(taken) for _ in range(n)]) for n in shares))
+    pairs = [pair for answer in answers for pair in answer]
     told = asdict(plan) | {"state_dir": None}
     return {"kind": "bots", "plan": told, "pairs": pairs, "summary": summary(pairs)}
 
@@ -55,37 +58,50 @@ def _order(plan: Plan, appointments: Appointments) -> Order:
         path=plan.path,
         seconds=plan.seconds,
         fps=plan.fps,
+        size=plan.size,
         relay_url=plan.relay_url,
     )
 
 
-async def _pair(order: Order, starting: asyncio.Semaphore) -> dict[str, Any]:
+def _shares(pairs: int, cores: int) -> list[int]:
+    """How many pairs each process takes: more processes than cores would only be in each other's
+    way, and each needs 80 MB for its libraries."""
+    processes = min(pairs, cores)
+    return [pairs // processes + (number < pairs % processes) for number in range(processes)]
+
+
+async def _process(orders: list[Order]) -> list[dict[str, Any]]:
+    """The pairs of one process."""
+
+    def failed(why: str) -> list[dict[str, Any]]:
+        return [{"error": why} for _ in orders]
+
     process, out = None, b""
     try:
-        async with starting:
-            async with asyncio.timeout(SET_UP_S):
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "loadtest.bots.pair"),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                )
-                assert process.stdout is not None
-                # Its first line says that it has begun.
-                await process.stdout.readline()
-        async with asyncio.timeout(2 * SET_UP_S + FIRST_S + order.seconds + STOP_S):
+        async with asyncio.timeout(SET_UP_S):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "loadtest.bots.pair"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            assert process.stdout is not None
+            # Its first line says that it has begun.
+            await process.stdout.readline()
+        # A pair's turn comes, its call is set up, it waits for the others, and talks.
+        async with asyncio.timeout(4 * SET_UP_S + FIRST_S + orders[0].seconds + STOP_S):
             # Tokens go by a pipe: arguments and environments can be read by others.
-            out, _ = await process.communicate(json.dumps(asdict(order)).encode())
+            told = json.dumps({"orders": [asdict(order) for order in orders]})
+            out, _ = await process.communicate(told.encode())
     except TimeoutError:
-        return {"error": "not finished in time"}
+        return failed("not finished in time")
     finally:
         if process is not None and process.returncode is None:
             process.kill()
             await process.wait()
     try:
-        answer = json.loads(out)
+        return list(json.loads(out))
     except ValueError:
-        return {"error": f"the process ended with {process.returncode}"}
-    return dict(answer)
+        return failed(f"the process ended with {process.returncode}")
 
 
 def summary(pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -105,6 +121,9 @@ def summary(pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "delay_p05_ms": over("delay_p05_ms", 0.5),
         "delay_p50_ms": over("delay_p50_ms", 0.5),
         "delay_p95_ms": over("delay_p95_ms", 0.95),
+        "transit_p05_ms": over("transit_p05_ms", 0.5),
+        "transit_p50_ms": over("transit_p50_ms", 0.5),
+        "transit_p95_ms": over("transit_p95_ms", 0.95),
         "frames_per_second": over("frames_per_second", 0.5),
         "missing_frames": sum(bot["missing_frames"] for bot in bots),
         "unreadable_frames": sum(bot["unreadable_frames"] for bot in bots),

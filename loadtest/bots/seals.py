@@ -1,29 +1,25 @@
 """Frames sealed between encoder and packets, and opened between packets and decoder.
 
 aiortc has no place of its own for this, as browsers have in RTCRtpScriptTransform. So a sender is
-given an encoder that seals what it encodes, and a receiver a queue that opens what comes.
+given an encoder that seals what it encodes, and a receiver a decoder that opens what comes.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiortc import RTCRtpReceiver, RTCRtpSender
-from aiortc.codecs.opus import OpusEncoder
 from aiortc.codecs.vpx import Vp8Encoder
 from av.frame import Frame
+from av.packet import Packet
 
+from loadtest.bots.coding import Decoding, Sound, decode_here, encode_here
 from loadtest.bots.media import now_ms
 from loadtest.frames import Fault, FrameError, FrameOpener, FrameSealer, Kind, context_of
 
 KEY_FRAME_PAUSE_MS: Final = 500.0  # the forwarder heeds no more than two a second either
-_ENCODER: Final = "_RTCRtpSender__encoder"
-_TO_DECODER: Final = "_RTCRtpReceiver__decoder_queue"
-_DECODER_ERROR: Final = "_RTCRtpReceiver__decoder_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +37,12 @@ class Seals:
     def __init__(self, room: str, participant: str) -> None:
         self._room, self._participant = room, participant
         self._sealer = FrameSealer()
-        # Sound and pictures are encoded in threads of their own, and share the counter.
-        self._lock = threading.Lock()
         self._openers: dict[str, FrameOpener] = {}
         self.epoch = -1
         self.opened = self.shut = 0  # frames
 
     def seal_with(self, epoch: int, key: bytes | None) -> None:
-        with self._lock:
-            self._sealer.set_key(epoch, key)
+        self._sealer.set_key(epoch, key)
         self.epoch = epoch if key is not None else -1
 
     def open_with(self, sender: str, epoch: int, key: bytes) -> None:
@@ -60,15 +53,13 @@ class Seals:
 
     def guard_sender(self, sender: RTCRtpSender, source: str, kind: Kind) -> None:
         """Before the sender is started: no frame leaves it but sealed."""
-        with self._lock:
-            stream = self._sealer.new_stream()
+        stream = self._sealer.new_stream()
         context = context_of(self._room, self._participant, source)
 
         def seal(frame: bytes) -> bytes:
-            with self._lock:
-                return self._sealer.seal(context, kind, stream, frame)
+            return self._sealer.seal(context, kind, stream, frame)
 
-        _replace(sender, _ENCODER, _SealedSound(seal) if kind == "audio" else _SealedPicture(seal))
+        encode_here(sender, _SealedSound(seal) if kind == "audio" else _SealedPicture(seal))
 
     def guard_receiver(self, receiver: RTCRtpReceiver, origin: Origin) -> None:
         """Before the receiver is started: nothing reaches its decoder but what has opened."""
@@ -85,17 +76,15 @@ class Seals:
             self.opened += 1
             return frame
 
-        error = getattr(receiver, _DECODER_ERROR)
-        _replace(receiver, _TO_DECODER, _Opening(unseal, error if origin.kind == "video" else None))
+        decode_here(_Opening(receiver, unseal, key_frames=origin.kind == "video"))
 
 
-class _SealedSound(OpusEncoder):
+class _SealedSound(Sound):
     def __init__(self, seal: Callable[[bytes], bytes]) -> None:
-        super().__init__()
         self._seal = seal
 
-    def encode(self, frame: Frame, force_keyframe: bool = False) -> tuple[list[bytes], Any]:
-        payloads, timestamp = super().encode(frame, force_keyframe)
+    def pack(self, packet: Packet[Any]) -> tuple[list[bytes], Any]:
+        payloads, timestamp = super().pack(packet)
         try:
             return [self._seal(payload) for payload in payloads], timestamp
         except FrameError:
@@ -121,12 +110,15 @@ class _SealedPicture(Vp8Encoder):
         return super()._packetize(self._seal(buffer) if buffer else buffer, picture_id)
 
 
-class _Opening(queue.Queue[Any]):
-    """Stands before the decoder. `error`: what makes the receiver ask for a key frame."""
+class _Opening(Decoding):
+    """`key_frames`: whether to ask for one when a frame does not open."""
 
-    def __init__(self, unseal: Callable[[bytes], bytes], error: threading.Event | None) -> None:
-        super().__init__()  # as unbounded as aiortc's own, which it stands for
-        self._unseal, self._error, self._asked_ms = unseal, error, -KEY_FRAME_PAUSE_MS
+    def __init__(
+        self, receiver: RTCRtpReceiver, unseal: Callable[[bytes], bytes], *, key_frames: bool
+    ) -> None:
+        super().__init__(receiver)
+        self._unseal, self._key_frames = unseal, key_frames
+        self._asked_ms = -KEY_FRAME_PAUSE_MS
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         if item is not None:  # None ends the decoder
@@ -140,17 +132,10 @@ class _Opening(queue.Queue[Any]):
     def _ask_key_frame(self, fault: Fault) -> None:
         now = now_ms()
         if (
-            self._error is None
+            not self._key_frames
             or fault is Fault.REPLAYED
             or now - self._asked_ms < KEY_FRAME_PAUSE_MS
         ):
             return
         self._asked_ms = now
-        self._error.set()
-
-
-def _replace(end: object, name: str, value: object) -> None:
-    """Raises RuntimeError rather than to send anything unsealed."""
-    if not hasattr(end, name):
-        raise RuntimeError(f"this release of aiortc has no {name}: frames cannot be sealed")
-    setattr(end, name, value)
+        self.error.set()

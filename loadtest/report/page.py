@@ -124,6 +124,8 @@ _BOTS: Final = (
     ("delay_p05_ms", "delay p5 ms"),
     ("delay_p50_ms", "delay median ms"),
     ("delay_p95_ms", "delay p95 ms"),
+    ("transit_p50_ms", "the way alone, median ms"),
+    ("transit_p95_ms", "the way alone, p95 ms"),
     ("frames_per_second", "pictures per second"),
     ("freezes", "freezes"),
     ("lost", "packets lost"),
@@ -163,7 +165,11 @@ def _bots(document: Document) -> str:
         chart("Packets lost", [Line("of all bots", loss)], x="seconds", unit="percent"),
     )
     rows = [(words, summary[key]) for key, words in _BOTS]
-    words = f"{plan['pairs']} pairs of media bots, {plan['path']}, {plan['seconds']:g} s"
+    width, height = plan["size"]
+    words = (
+        f"{plan['pairs']} pairs of media bots, {plan['path']}, {plan['seconds']:g} s,"
+        f" {width} x {height} pixels, {plan['fps']} a second"
+    )
     bottleneck = warning(summary)
     told = f"<p><strong>{escape(bottleneck)}</strong></p>" if bottleneck else ""
     return _section(words, told + table(("", ""), rows), charts)

@@ -25,13 +25,13 @@ from tests.e2e.stage import Stage, StartKonsil
 pytestmark = pytest.mark.timeout(90)
 FPS = 10
 # Of the picture that a browser shows: luma alone, as a time code is read from it.
-LUMA = """width => {
+LUMA = """([width, height]) => {
   const video = [...document.querySelectorAll("video[data-testid=remote-video]")].at(-1);
   if (!video || video.videoWidth === 0) return [];
-  const canvas = Object.assign(document.createElement("canvas"), {width, height: 64});
+  const canvas = Object.assign(document.createElement("canvas"), {width, height});
   const paint = canvas.getContext("2d");
   paint.drawImage(video, 0, 0);
-  return [...paint.getImageData(0, 0, width, 64).data].filter((_, at) => at % 4 === 1);
+  return [...paint.getImageData(0, 0, width, height).data].filter((_, at) => at % 4 === 1);
 }"""
 
 
@@ -74,7 +74,7 @@ async def test_a_browser_opens_the_frames_of_bots_through_a_change_of_keys(
     await host.enter(consultation.host_url)
 
     async def read() -> timecode.TimeCode | None:
-        luma = bytes(await host.page.evaluate(LUMA, timecode.WIDTH))
+        luma = bytes(await host.page.evaluate(LUMA, [timecode.WIDTH, timecode.HEIGHT]))
         return timecode.read(luma, timecode.WIDTH)
 
     async with bot(konsil, host, consultation, "Bot") as first:

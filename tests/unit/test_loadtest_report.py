@@ -46,7 +46,7 @@ RUN: dict[str, Any] = {
 }
 BOTS: dict[str, Any] = {
     "kind": "bots",
-    "plan": {"pairs": 1, "path": "relay", "seconds": 4.0},
+    "plan": {"pairs": 1, "path": "relay", "seconds": 4.0, "size": [320, 240], "fps": 15},
     "summary": {
         "pairs": 1,
         "failed": 0,
@@ -55,6 +55,8 @@ BOTS: dict[str, Any] = {
         "delay_p05_ms": 70.0,
         "delay_p50_ms": 71.0,
         "delay_p95_ms": 93.25,
+        "transit_p50_ms": 4.0,
+        "transit_p95_ms": 26.25,
         "frames_per_second": 15.0,
         "freezes": 0,
         "lost": 3,

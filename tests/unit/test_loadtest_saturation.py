@@ -38,9 +38,10 @@ def test_where_no_pair_has_talked_nothing_is_known() -> None:
 
 def test_the_report_says_so_too() -> None:
     summary = judged(machines(0.99, 250.0)) | dict.fromkeys((key for key, _ in _BOTS), 0)
-    plan = {"pairs": 1, "path": "sfu", "seconds": 4.0}
+    plan = {"pairs": 1, "path": "sfu", "seconds": 4.0, "size": [160, 90], "fps": 5}
     document = {"kind": "bots", "plan": plan, "summary": summary, "pairs": []}
     assert "bottleneck: its cores were 99 % busy" in page("Report", [document])
+    assert "160 x 90 pixels, 5 a second" in page("Report", [document])
     assert "bottleneck" not in page(
         "Report", [document | {"summary": summary | {"saturated": False}}]
     )

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.timecode import HEIGHT, WIDTH, TimeCode, age_ms, frames_between, paint, read
+from loadtest.timecode import COLUMNS, HEIGHT, WIDTH, TimeCode, age_ms, frames_between, paint, read
+from loadtest.timecode import ROWS as CODE_ROWS
 from loadtest.viewing import Viewing, percentile
 
 STRIDE = WIDTH + 64
@@ -19,7 +20,7 @@ def _picture(code: TimeCode) -> bytearray:
     return luma
 
 
-@given(st.integers(0, 2**40 - 1), st.integers(0, 2**16 - 1))
+@given(st.integers(0, 2**28 - 1), st.integers(0, 2**14 - 1))
 def test_a_code_is_read_as_it_was_painted(at_ms: int, number: int) -> None:
     assert read(bytes(_picture(TimeCode(at_ms, number))), STRIDE) == TimeCode(at_ms, number)
 
@@ -30,10 +31,10 @@ def test_a_code_survives_noise() -> None:
     assert read(noisy, STRIDE) == TimeCode(123_456_789, 77)
 
 
-@given(st.integers(0, 63))
+@given(st.integers(0, COLUMNS * CODE_ROWS - 1))
 def test_a_damaged_code_is_none(block: int) -> None:
     luma = _picture(TimeCode(5_000_000, 9))
-    row, column = divmod(block, 16)
+    row, column = divmod(block, COLUMNS)
     for y in range(row * 16, row * 16 + 16):
         at = y * STRIDE + column * 16
         luma[at : at + 16] = bytes(255 - value for value in luma[at : at + 16])
@@ -46,10 +47,11 @@ def test_where_there_is_no_code_none_is_read(luma: bytes) -> None:
 
 
 def test_ages_and_numbers_go_round() -> None:
-    assert age_ms(TimeCode(2**40 - 5, 0), 2**40 + 95.0) == 100
+    assert age_ms(TimeCode(2**28 - 5, 0), 2**28 + 95.0) == 100
+    assert age_ms(TimeCode(7, 0), 5 * 2**28 + 47.0) == 40
     assert age_ms(TimeCode(50, 0), 45.0) == -5
-    assert frames_between(65_535, 1) == 2
-    assert frames_between(1, 65_535) == -2
+    assert frames_between(16_383, 1) == 2
+    assert frames_between(1, 16_383) == -2
 
 
 def _watched(times: list[float], numbers: list[int], delay: float = 40) -> Viewing:
@@ -82,6 +84,28 @@ def test_a_picture_that_never_comes_again_is_a_freeze_to_the_end() -> None:
     viewing.end(49 * 40 + 10_000.0)
     assert (viewing.freezes, viewing.frozen_ms) == (1, 10_000)
     assert viewing.seconds() == pytest.approx(49 * 0.04 + 10)
+
+
+def test_what_was_seen_before_it_begins_does_not_count_but_for_the_first_picture() -> None:
+    viewing = _watched([500.0, 540.0, 2000.0, 2040.0], [0, 1, 2, 5], delay=900)
+    assert (viewing.freezes, viewing.missing) == (1, 2)
+    viewing.begin()
+    assert (viewing.freezes, viewing.frozen_ms, viewing.missing) == (0, 0, 0)
+    for n in range(50):
+        viewing.see(TimeCode(int(3000 + 40 * n - 20), 8 + n), 3000 + 40.0 * n)
+    assert viewing.first_frame_ms == 500
+    assert (viewing.freezes, viewing.missing) == (0, 2)
+    assert len(viewing.at_ms) == 50
+    assert percentile(viewing.delays_ms, 0.95) == 20
+
+
+def test_the_way_alone_is_the_age_of_the_next_picture_when_this_one_was_shown() -> None:
+    viewing = Viewing(began_ms=0, fps=25)
+    # Made at 0, 40, 90, 120 and 200; each is shown 30 ms after the next one was made.
+    for number, made, shown in ((0, 0, 70), (1, 40, 120), (2, 90, 150), (4, 200, 240)):
+        viewing.see(TimeCode(made, number), shown)
+    assert viewing.delays_ms == [70, 80, 60, 40]
+    assert viewing.transits_ms == [30, 30]  # of the last nobody knows: a picture is missing
 
 
 def test_a_frame_without_a_code_is_shown_and_counted() -> None:
