@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import quantiles
 from typing import Any
 
 import pytest
@@ -27,8 +26,7 @@ ROLES = {
 # A forwarder begins by sending all and finds out within some seconds what there is room for.
 SEEN_S = {"direct": "4", "relay": "4", "sfu": "8"}
 ADDED_MS = 80.0
-"""What the proxy adds; the bots must show it, give or take WITHIN_MS and, on a busy machine, two
-standard errors of what was measured: a fraction of a millisecond where nothing else runs."""
+"""What the proxy adds; the bots must show it, give or take WITHIN_MS, however busy the machine."""
 WITHIN_MS = 5.0
 SECONDS = 12
 
@@ -66,6 +64,7 @@ async def test_a_pair_sees_and_hears_each_other(server: Served, path: str, tmp_p
         assert one["frames"] > 10
         assert one["unreadable_frames"] <= 1
         assert 0 < one["delay_p50_ms"] <= one["delay_p95_ms"]
+        assert 0 < one["transit_p50_ms"] < one["delay_p50_ms"]
         assert one["kbit_per_s"] > 10
         assert one["audio_frames"] > 50
         assert one["audible"] > 0.9
@@ -80,36 +79,39 @@ async def test_a_pair_sees_and_hears_each_other(server: Served, path: str, tmp_p
     )
 
 
+async def test_many_pairs_share_a_process_for_each_core(server: Served) -> None:
+    done = await bots(
+        *(server, "--pairs", "5", "--path", "direct", "--seconds", "3"),
+        *("--size", "160x90", "--fps", "5"),
+    )
+    assert done["plan"]["size"] == [160, 90]
+    assert [len(pair["figures"]) for pair in done["pairs"]] == [2] * 5
+    summary = done["summary"]
+    assert summary["failed"] == summary["lost"] == summary["unreadable_frames"] == 0
+    assert summary["audible"] > 0.9
+    assert all(one["frames"] > 5 for pair in done["pairs"] for one in pair["figures"])
+
+
 async def test_a_known_delay_is_measured(server: Served) -> None:
     """One direction passes the proxy late and the other at once, both at the same time, so that
-    what else the machine does is in both. 80 ms are two pictures at 25 a second, so both come at
-    the same phase of whatever the bots do. No second is left out, none measured again."""
+    what else the machine does is in both. A busy machine makes any packet later and none earlier:
+    the fastest of twenty tell what the way takes, however long the others wait for a processor."""
     port = re.search(r"(?:port |:)(\d+)", server.printed["relay"])
     assert port is not None, server.printed
     async with delaying(("127.0.0.1", int(port[1])), ADDED_MS / 1000) as proxy:
         done = await bots(
-            *(server, "--path", "relay", "--seconds", str(SECONDS), "--fps", "25"),
+            *(server, "--path", "relay", "--seconds", str(SECONDS)),
+            *("--fps", "25", "--size", "160x90"),
             *("--relay-url", f"turn:127.0.0.1:{proxy.port}?transport=udp"),
         )
-        really = 1000 * median(proxy.delays)
-    # Timers of a busy machine are late, and the proxy knows by how much.
-    assert ADDED_MS <= really < ADDED_MS + 20
-    one, other = (
-        {row["second"]: row["delay_ms"] for row in rows if row["delay_ms"] is not None}
-        for rows in done["pairs"][0]["series"]
-    )
-    differences = [one[second] - other[second] for second in one.keys() & other.keys()]
-    assert len(differences) >= SECONDS - 2
-    shown, error = abs(median(differences)), standard_error(differences)
-    told = f"{shown:.1f} ± {error:.1f} ms in place of {really:.1f}: {differences}"
-    assert error < ADDED_MS / 4, f"too busy a machine to measure anything: {told}"
-    assert abs(shown - really) <= WITHIN_MS + 2 * error, told
-
-
-def standard_error(values: list[float]) -> float:
-    """Of their median, were they normal but for outliers: from the distance of the quartiles."""
-    low, _, high = quantiles(values, n=4)
-    return 1.253 * (high - low) / 1.349 / math.sqrt(len(values))
+        really = 1000 * quantiles(proxy.delays, n=20)[0]
+    assert ADDED_MS <= really < ADDED_MS + 2, "the proxy's own timers were late"
+    one, other = done["pairs"][0]["figures"]
+    for side in (one, other):
+        assert side["frames"] > 10 * SECONDS
+        assert side["unreadable_frames"] == 0
+    shown = abs(one["transit_p05_ms"] - other["transit_p05_ms"])
+    assert abs(shown - ADDED_MS) <= WITHIN_MS, (one, other)
 
 
 async def test_bots_without_a_server_say_so(tmp_path: Path) -> None:
@@ -120,7 +122,9 @@ async def test_bots_without_a_server_say_so(tmp_path: Path) -> None:
     assert json.loads(out)["summary"]["failed"] == 1
 
 
-@pytest.mark.parametrize("arguments", ["--pairs 0", "--seconds 99999", "--fps 1", "--path air"])
+@pytest.mark.parametrize(
+    "arguments", ["--pairs 0", "--seconds 99999", "--fps 1", "--path air", "--size 80x60"]
+)
 async def test_what_is_out_of_bounds_is_refused(arguments: str) -> None:
     code, _, errors = await konsil("bots", *arguments.split())
     assert code == 2
