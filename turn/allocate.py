@@ -168,9 +168,10 @@ class Allocator:
         # 3 to 9. What is asked for.
         wish = read_wish(exchange.request)
         # 10. Quota, and capacity as a whole.
-        if self._table.quota.reached(claim.opaque, flow.client.host):
+        quota = self._table.quota(check=claim.check)
+        if quota.reached(claim.opaque, flow.client.host):
             raise RequestRefused(ErrorCode.ALLOCATION_QUOTA_REACHED)
-        if draining or self._table.quota.full:
+        if draining or quota.full:
             raise RequestRefused(ErrorCode.INSUFFICIENT_CAPACITY)
         lifetime = lifetime_for(exchange.request, exchange.signer, exchange.wall)
         opening = Opening(exchange, wish, lifetime, self._account(exchange))

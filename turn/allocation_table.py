@@ -63,7 +63,16 @@ class AllocationTable:
         random: Callable[[int], bytes],
     ) -> None:
         self.hosts = hosts
-        self.quota = AllocationQuota(limits)
+        self._calls = AllocationQuota(
+            limits.allocations,
+            per_user=limits.allocations_per_user,
+            per_source=limits.allocations_per_address,
+        )
+        self._checks = AllocationQuota(
+            limits.check_allocations_in_all,
+            per_user=limits.check_allocations,
+            per_source=limits.check_allocations_per_address,
+        )
         self.outputs: deque[Output] = deque()
         self._random = random
         self._flows: dict[FiveTuple, Allocation] = {}
@@ -90,6 +99,11 @@ class AllocationTable:
         """The allocation a relay socket belongs to, if any yet."""
         relayed = self._relays.get(relay_id)
         return relayed.allocation if relayed else None
+
+    def quota(self, *, check: bool) -> AllocationQuota:
+        """What is counted of checks, or of calls: who only measures takes nothing that calls
+        need."""
+        return self._checks if check else self._calls
 
     @property
     def reservations_full(self) -> bool:
@@ -120,7 +134,8 @@ class AllocationTable:
     def add(self, allocation: Allocation, relayed: list[RelayedAddress], expires: float) -> None:
         """Bring an allocation to life on sockets that are open."""
         self._flows[allocation.flow] = allocation
-        self.quota.take(allocation.user, allocation.flow.client.host)
+        quota = self.quota(check=allocation.account is not None)
+        quota.take(allocation.user, allocation.flow.client.host)
         for address in relayed:
             address.allocation = allocation
             address.expires = expires
@@ -156,7 +171,8 @@ class AllocationTable:
         self.close(address)
         if not allocation.relayed:
             del self._flows[allocation.flow]
-            self.quota.give_back(allocation.user, allocation.flow.client.host)
+            quota = self.quota(check=allocation.account is not None)
+            quota.give_back(allocation.user, allocation.flow.client.host)
             self.outputs.append(EndFlow(allocation.flow))
 
     # Reservations

@@ -59,6 +59,11 @@ class Limits:
     """Check credentials in use at a time; beyond it Allocate with a further one is answered 508."""
     check_allocations: int = 24
     """Allocations of one check credential, those that have ended too; beyond it 486."""
+    check_allocations_in_all: int = 512
+    """Allocations of checks at a time; beyond it 508. They are not counted to `allocations`."""
+    check_allocations_per_address: int = 128
+    """Allocations of checks of one client address (IPv6: one /64); beyond it 486. They are not
+    counted to `allocations_per_address`."""
     check_bytes: int = 3 << 20
     """Payload of one check credential, in and out of all its relayed addresses together; what
     exceeds it is dropped."""

@@ -7,7 +7,6 @@ from collections import Counter
 from typing import TypeVar
 
 from turn.address import pack_host
-from turn.config import Limits
 
 _Key = TypeVar("_Key")
 
@@ -21,16 +20,18 @@ def source_of(host: str) -> bytes:
 
 
 class AllocationQuota:
-    """Counts allocations in all, by user and by client source.
+    """Counts allocations in all, by user and by client source, each up to a bound.
 
     The counters hold one entry for each user and source that has an allocation now, so the
     bound on allocations bounds them.
     """
 
-    __slots__ = ("_limits", "_sources", "_users", "total")
+    __slots__ = ("_most", "_per_source", "_per_user", "_sources", "_users", "total")
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, most: int, *, per_user: int, per_source: int) -> None:
+        self._most = most
+        self._per_user = per_user
+        self._per_source = per_source
         self._users: Counter[str] = Counter()
         self._sources: Counter[bytes] = Counter()
         self.total = 0
@@ -38,13 +39,13 @@ class AllocationQuota:
     @property
     def full(self) -> bool:
         """Whether the server as a whole takes no further allocation (508)."""
-        return self.total >= self._limits.allocations
+        return self.total >= self._most
 
     def reached(self, user: str, host: str) -> bool:
         """Whether this user or source takes no further allocation (486)."""
         return (
-            self._users[user] >= self._limits.allocations_per_user
-            or self._sources[source_of(host)] >= self._limits.allocations_per_address
+            self._users[user] >= self._per_user
+            or self._sources[source_of(host)] >= self._per_source
         )
 
     def take(self, user: str, host: str) -> None:

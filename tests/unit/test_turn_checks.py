@@ -183,6 +183,35 @@ def test_checks_at_a_time_are_bounded() -> None:
     allocated(world, 4004, checker(world, "c3"))
 
 
+def test_checks_take_no_allocation_that_calls_need() -> None:
+    world = World(limits=limits(allocations=2, allocations_per_address=2, allocations_per_user=2))
+    for number in range(8):
+        allocated(world, 4000 + number, checker(world, f"c{number // 4}"))
+    world.allocated(4100)
+    world.allocated(4101)
+    assert error_code(world.allocate(world.client("late"), world.flow(4102))) == 486
+    allocated(world, 4103)  # nor do calls take any that checks need
+
+
+def test_allocations_of_all_checks_are_bounded() -> None:
+    world = World(limits=limits(check_allocations_in_all=3))
+    made = [allocated(world, 4000 + n, checker(world, f"c{n}")) for n in range(3)]
+    assert error_code(world.allocate(checker(world), world.flow(4003))) == 508
+    client, flow, _ = made[0]
+    world.ask(flow, client.refresh(0))
+    allocated(world, 4003)
+
+
+def test_allocations_of_checks_of_one_address_are_bounded() -> None:
+    world = World(limits=limits(check_allocations_per_address=3))
+    made = [allocated(world, 4000 + n, checker(world, f"c{n}")) for n in range(3)]
+    assert error_code(world.allocate(checker(world), world.flow(4003))) == 486
+    assert error_code(world.allocate(checker(world), world.flow(4003, "8.8.4.4"))) is None
+    client, flow, _ = made[0]
+    world.ask(flow, client.refresh(0))
+    allocated(world, 4003)
+
+
 def test_no_port_left_for_checks_takes_none_of_the_calls() -> None:
     world = World(check_ports=range(50100, 50101))
     allocated(world, 4000)

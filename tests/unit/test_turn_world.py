@@ -215,7 +215,8 @@ class World:
         return not (
             self.relays
             or self.server.allocations
-            or self.table.quota.total
+            or self.table.quota(check=False).total
+            or self.table.quota(check=True).total
             or any(pool.used for pool in (*self.pools.values(), *self.check_pools.values()))
         )
 
