@@ -1,6 +1,7 @@
 """Signing in by way of an OpenID provider, over HTTP: what the page goes there with, and what it
 comes back with."""
 
+import math
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
@@ -8,10 +9,11 @@ import msgspec
 from aiohttp import web
 
 from signaling.answers import answer, read_body
-from signaling.credentials import Credentials
+from signaling.credentials import Credentials, address_of
 from signaling.deps import Deps, OpenIdSettings
 from signaling.desk import Desk
-from signaling.openid_client import OpenIdClient
+from signaling.limits import Allowances, address_key
+from signaling.openid_client import OpenIdClient, RequestRefused
 from waiting_room import openid
 from waiting_room.errors import Refused
 from waiting_room.once import Once
@@ -19,6 +21,11 @@ from waiting_room.openid import Challenge, Client, Verifier
 
 PAGE: Final = "/provider"
 """Where the OpenID provider sends people back to."""
+
+EXCHANGE_RATE: Final = 0.5  # per second
+EXCHANGE_BURST: Final = 6
+"""Of one address: codes that are taken to the OpenID provider, which has to look at made-up ones as
+well. Fewer at once than all exchanges under way, so that nobody keeps others out."""
 
 
 class Going(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,6 +66,7 @@ class OpenIdApi:
         )
         self._issuer = OpenIdClient(client, settings.secret, deps.clock.monotonic)
         self._once = Once(deps.store.shared)
+        self._exchanges = Allowances(EXCHANGE_RATE, EXCHANGE_BURST)
 
     async def running(self, _app: web.Application) -> AsyncIterator[None]:
         """Own the connections to the OpenID provider while the server runs."""
@@ -100,16 +108,25 @@ class OpenIdApi:
                 ring=self._deps.keyring,
                 now=now,
             )
+            self._take(request)
             value = await self._issuer.identity(
                 given.code, given.verifier, nonce=asked.nonce, now=now
             )
             # Only now: what strangers make up puts nothing into Redis.
             await self._once.use(asked.id, asked.exp - now, openid.refused("used"))
         except Refused as refused:
-            if refused.code == "openid_refused":
+            if refused.code == "openid_refused" or isinstance(refused, RequestRefused):
                 await self._credentials.hold_up(request)
             raise
         provider = self._deps.providers.known_as(value)
         if provider is None:
             raise Refused("openid_unknown", "nobody here is known by this sign-in")
         return self._desk.welcome(provider, now)
+
+    def _take(self, request: web.Request) -> None:
+        key = address_key(address_of(request, self._deps))
+        wait = self._exchanges.take(key, self._deps.clock.monotonic())
+        if wait > 0:
+            retry_after = math.ceil(wait * 10) / 10
+            detail = "too many sign-ins from this address"
+            raise Refused("slow_down", detail, {"retry_after": retry_after})

@@ -25,6 +25,13 @@ ANSWER_MAX: Final = 262_144  # bytes
 AT_ONCE: Final = 8  # exchanges of codes under way; beyond it people are told to slow down
 _OK: Final = 200
 _BAD_REQUEST: Final = (400, 401)
+_CLIENT_ERROR: Final = range(400, 500)
+_OURS: Final = ("invalid_client", "unauthorized_client")  # a fault of the settings, whoever comes
+
+
+class RequestRefused(Refused):
+    """The issuer wants no such request: it may be for a made-up code, which some do not tell from
+    other faults."""
 
 
 class OpenIdClient:
@@ -129,7 +136,10 @@ class OpenIdClient:
             raise openid.refused("code")
         if status != _OK:
             # Wrong client id or secret, most likely: nothing that the person could mend.
-            raise self._unavailable("does not take our request for a token")
+            refusal = self._unavailable("does not take our request for a token")
+            if status in _CLIENT_ERROR and answer.get("error") not in _OURS:
+                raise RequestRefused(refusal.code, refusal.detail, refusal.extra)
+            raise refusal
         id_token = answer.get("id_token")
         if not isinstance(id_token, str):
             raise self._unavailable("gives no ID token")
