@@ -72,28 +72,29 @@ class CodeApi:
             raise Refused(
                 "slow_down", "too many codes were tried", {"retry_after": math.ceil(wait * 10) / 10}
             )
+        wall = self._deps.clock.wall()
         try:
-            leads = await self._codes.redeem(digits)
+            leads = await self._codes.redeem(digits, wall)
         except Refused as refused:
             if refused.code == "code_unknown":
                 self._guesses.wrong(now)
             raise
         self._guesses.right(address)
         await self._need_open(leads.room)
-        return answer({"token": self._token(leads), "closes_at": leads.closes_at * 1000})
+        return answer({"token": self._token(leads, wall), "closes_at": leads.closes_at * 1000})
 
     async def _need_open(self, room: str) -> None:
         if self._rooms.session(room) is None and await self._deps.store.load(room) is None:
             raise Refused("room_ended", "the room is not open")
 
-    def _token(self, leads: Leads) -> str:
+    def _token(self, leads: Leads, now: float) -> str:
         claims = Claims(
             aud=self._credentials.audience,
             sub=leads.provider,
             typ=TokenType.CLIENT,
             role=TokenType.CLIENT,
             room=leads.room,
-            nbf=int(self._deps.clock.wall()),
+            nbf=int(now),
             exp=leads.closes_at,
             jti=new_id(self._deps.random(ID_BYTES)),
             epoch=leads.epoch,

@@ -48,8 +48,9 @@ class Script:
 
 
 CHANGE: Final = Script.named("change", repeatable=True)
-CODE: Final = Script.named("code", repeatable=False)  # the second time the former is forgotten
+CODE: Final = Script.named("code", repeatable=True)
 END: Final = Script.named("end", repeatable=True)
+FORGET: Final = Script.named("forget", repeatable=True)
 POST: Final = Script.named("post", repeatable=False)
 RENEW: Final = Script.named("renew", repeatable=True)
 REDEEM: Final = Script.named("redeem", repeatable=False)

@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import partial
 from typing import Any, Final, overload
 
 from redis.asyncio import Redis
@@ -438,7 +437,7 @@ class SessionStore:
             # if this fails, whoever tries again still finds the code.
             code = reply[0]
             typed = self._keyspace.typed_key(code.decode())
-            await persistently(partial(self._redis.delete, typed))
+            await scripts.run(self._redis, scripts.FORGET.call((typed,), (ended.room,)))
         raise _contended()
 
     def _knows_end(self, room: str, created_at: int) -> bool:

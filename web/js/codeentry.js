@@ -20,6 +20,7 @@ const FAULTS = Object.freeze({
   code_unknown: "code.unknown",
   already_used: "code.used",
   room_ended: "code.ended",
+  token_closed: "code.ended",
   slow_down: "code.wait",
 });
 

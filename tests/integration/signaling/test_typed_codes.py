@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 from typing import Any
 
@@ -17,8 +18,9 @@ from tests.integration.signaling.house import Deployment, Node
 from tests.integration.signaling.page import Page
 from tests.integration.signaling.raw import Answer, Raw
 from tests.integration.signaling.test_http_api import ask
+from waiting_room.scripts import FORGET
 from waiting_room.tokens import TokenType
-from waiting_room.typed_codes import TypedCodes
+from waiting_room.typed_codes import Leads, TypedCodes
 
 HOST, CLIENT = TokenType.HOST, TokenType.CLIENT
 
@@ -181,16 +183,17 @@ async def test_an_end_that_fails_half_way_leaves_no_code(
     await host.open(node)
     await make(node, host)
     client = node.store.shared.redis
-    delete, failed = client.delete, 0
+    execute, failed = client.execute_command, 0
 
-    async def failing(*keys: Any) -> Any:
+    async def failing(*command: Any, **options: Any) -> Any:
         nonlocal failed
-        failed += 1
-        if failed <= 2:  # what is repeated once, and fails again
-            raise ConnectionError("gone")
-        return await delete(*keys)
+        if FORGET.sha in command:
+            failed += 1
+            if failed <= 2:  # what is repeated once, and fails again
+                raise ConnectionError("gone")
+        return await execute(*command, **options)
 
-    monkeypatch.setattr(client, "delete", failing)
+    monkeypatch.setattr(client, "execute_command", failing)
     assert (await host.command("end"))["code"] == "store_unavailable"
 
     async def ended() -> bool:
@@ -216,3 +219,157 @@ async def test_a_code_made_while_the_room_ends_is_none(
     assert (await make(node, host)).json["code"] == "room_ended"
     with redis_server.admin() as redis:
         assert redis.keys("*") == []
+
+
+class Commands:
+    """What a node asks Redis about codes, one after another: each may be cut off, or be held up."""
+
+    def __init__(self, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._execute = node.store.shared.redis.execute_command
+        self._at = -1
+        self._what: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] | None = None
+        self.seen = 0
+        monkeypatch.setattr(node.store.shared.redis, "execute_command", self._count)
+
+    def at(
+        self, number: int, what: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+    ) -> None:
+        """From now on `what` is done in place of command `number`, given what would do it."""
+        self.seen, self._at, self._what = 0, number, what
+
+    def undo(self) -> None:
+        self._what = None
+
+    async def _count(self, *command: Any, **options: Any) -> Any:
+        async def execute() -> Any:
+            return await self._execute(*command, **options)
+
+        if self._what is None or not any("code" in str(part) for part in command):
+            return await execute()
+        self.seen += 1
+        return await (self._what(execute) if self.seen > self._at else execute())
+
+
+async def lost_before(_: Callable[[], Awaitable[Any]]) -> Any:
+    raise ConnectionError("gone")
+
+
+async def lost_after(execute: Callable[[], Awaitable[Any]]) -> Any:
+    await execute()
+    raise ConnectionError("gone")
+
+
+@pytest.mark.parametrize("lost", [lost_before, lost_after])
+@pytest.mark.parametrize("codes", [0, 1])
+async def test_wherever_the_making_breaks_off_the_end_of_the_room_finds_all_of_it(
+    node: Node,
+    deployment: Deployment,
+    *,
+    page: NewPage,
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: Any,
+    codes: int,
+) -> None:
+    commands = Commands(node, monkeypatch)
+    for number in range(20):
+        host = page(HOST, consultation=deployment.consultation())
+        await host.open(node)
+        for _ in range(codes):
+            assert (await make(node, host)).status == 201
+        commands.at(number, lost)
+        answer = await make(node, host)
+        commands.undo()
+        await host.do("end")
+        assert (await ask(node, "/api/v1/receipts/deletion", host.token)).status == 200
+        with redis_server.admin() as redis:
+            assert redis.keys("*") == [], f"after command {number}"
+        if answer.status == 201:
+            break
+        assert (answer.status, answer.json["code"]) == (503, "store_unavailable")
+    assert number > 3, "it was cut off at several places"
+    assert answer.status == 201, "and at the end not at all"
+
+
+async def test_a_room_may_end_at_any_moment_of_the_making(
+    node: Node,
+    deployment: Deployment,
+    page: NewPage,
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands = Commands(node, monkeypatch)
+    ended = []
+    for number in range(20):
+        host = page(HOST, consultation=deployment.consultation())
+        await host.open(node)
+
+        async def ends(execute: Callable[[], Awaitable[Any]], host: Page = host) -> Any:
+            commands.undo()
+            await host.do("end")
+            return await execute()
+
+        commands.at(number, ends)
+        answer = await make(node, host)
+        with redis_server.admin() as redis:
+            if commands.seen <= number:
+                break
+            assert redis.keys("*") == [], f"before command {number}"
+        ended.append(answer.json["code"])
+    assert len(ended) > 2
+    assert set(ended) <= {"room_ended", "store_unavailable"}
+
+
+async def test_codes_made_at_once_leave_one_and_the_end_leaves_none(
+    start: StartNode, page: NewPage, redis_server: RedisServer
+) -> None:
+    nodes = [await start("a"), await start("b")]
+    host = page(HOST)
+    await host.open(nodes[0])
+    for _ in range(5):
+        answers = await asyncio.gather(*(make(node, host) for node in nodes for _ in range(3)))
+        assert {answer.status for answer in answers} <= {201, 503}
+        present = (await ask(nodes[1], "/api/v1/codes", host.token)).json["code"]
+        with redis_server.admin() as redis:
+            typed = {key for key in redis.keys("*:typed") if redis.get(key)}
+            assert typed <= {f"konsil:{{code-{present}}}:typed".encode()}
+    await host.do("end")
+    with redis_server.admin() as redis:
+        assert redis.keys("*") == []
+
+
+async def test_a_code_that_another_room_has_stays_with_it(
+    node: Node, deployment: Deployment, page: NewPage, redis_server: RedisServer
+) -> None:
+    hosts = [page(HOST, consultation=deployment.consultation()) for _ in range(2)]
+    leads = []
+    for host in hosts:
+        await host.open(node)
+        claims = host.consultation.claims(HOST)
+        leads.append(Leads(claims.room, claims.sub, claims.epoch, claims.closes_at))
+    drawn = [bytes(4), bytes(4), b"\0\0\0\1"]
+    codes = TypedCodes(node.store.shared, lambda _: drawn.pop(0))
+    now = deployment.clock.wall()
+    first, second = [(await codes.make(one, now)).digits for one in leads]
+    assert (first, second) == ("000000000", "000000001")
+    # Even if it had broken off when the digits were those of both.
+    with redis_server.admin() as redis:
+        redis.set(node.store.shared.keyspace.code_key(leads[1].room), first)
+    assert await codes.of(leads[1].room, now) is None
+    await hosts[1].do("end")
+    assert (await ask(node, "/api/v1/codes", hosts[0].token)).json["code"] == first
+    assert (await redeem(node, first)).status == 200
+
+
+async def test_past_the_planned_end_a_code_opens_nothing_and_is_not_used_up(
+    node: Node, deployment: Deployment, page: NewPage
+) -> None:
+    host = page(HOST, consultation=deployment.consultation(minutes=20))
+    await host.open(node)
+    code = (await make(node, host)).json["code"]
+    deployment.clock.jump = 3600
+    for _ in range(2):
+        answer = await redeem(node, code)
+        assert (answer.status, answer.json["code"]) == (401, "token_closed")
+    deployment.clock.jump = 0
+    assert (await redeem(node, code)).status == 200
