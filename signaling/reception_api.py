@@ -2,6 +2,7 @@
 to go to another room. No participant of any session: nothing here leads into a call, or to a key.
 """
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -14,7 +15,7 @@ from signaling.credentials import Credentials, participant_secret
 from signaling.deps import Deps
 from signaling.forms import ParticipantId, Token
 from signaling.hub import Hub
-from signaling.limits import Allowance
+from signaling.limits import Allowances
 from waiting_room.errors import Refused
 from waiting_room.events import PassOn
 from waiting_room.invitations import (
@@ -30,8 +31,9 @@ from waiting_room.tokens import Claims, TokenType, mint
 RATE: Final = (1.0, 60)
 """What one reception may do a second, after a burst of so many: as many as may wait, one by one."""
 
-RECEPTIONS_MAX: Final = 1000
-"""Receptions whose rate is known; beyond it the one heard of longest ago begins anew."""
+LOOK_RATE: Final = (5.0, 100)
+"""How often one may look: every node is asked. Its page does every 3 s and after whatever it does,
+on as many computers as share the link; that is room for fifteen."""
 
 _GUESTS: Final = (TokenType.CLIENT, TokenType.GUEST)
 _RoomId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{22}\Z")]
@@ -77,7 +79,8 @@ class ReceptionApi:
         self._rooms = hub.rooms
         self._search = hub.search
         self._telling = hub.telling
-        self._allowances: dict[str, Allowance] = {}
+        self._acts = Allowances(*RATE)
+        self._looks = Allowances(*LOOK_RATE)
 
     def routes(self) -> list[web.RouteDef]:
         """Give what there is about receptions."""
@@ -110,6 +113,7 @@ class ReceptionApi:
     async def look(self, request: web.Request) -> web.StreamResponse:
         """Say who waits in which of the provider's open rooms."""
         claims = await self._credentials.reception(request)
+        self._take(self._looks, claims)
         sessions = await self._search.of(claims.sub)
         return answer(
             {
@@ -128,7 +132,7 @@ class ReceptionApi:
         """Pass words on to one who waits, or to all in a room."""
         claims = await self._credentials.reception(request)
         greeting = await read_body(request, _greeting)
-        self._take(claims)
+        self._take(self._acts, claims)
         session = await self._own(claims, greeting.room)
         reached = self._telling.greet(session, greeting.participant, greeting.text)
         return answer({"reached": reached})
@@ -137,7 +141,7 @@ class ReceptionApi:
         """Ask one who waits to go to another room, the provider's own or a colleague's."""
         claims = await self._credentials.reception(request)
         wanted = await read_body(request, _passing)
-        self._take(claims)
+        self._take(self._acts, claims)
         await self._own(claims, wanted.room)
         onward = None
         if wanted.to is not None:
@@ -199,14 +203,11 @@ class ReceptionApi:
                 if room.members:
                     self._rooms.adopt(room, outcome.session)
 
-    def _take(self, claims: Claims) -> None:
-        allowance = self._allowances.pop(claims.jti, None) or Allowance(*RATE)
-        if len(self._allowances) >= RECEPTIONS_MAX:
-            del self._allowances[next(iter(self._allowances))]
-        self._allowances[claims.jti] = allowance
-        wait = allowance.take(self._deps.clock.monotonic())
+    def _take(self, allowances: Allowances, claims: Claims) -> None:
+        wait = allowances.take(claims.jti, self._deps.clock.monotonic())
         if wait > 0:
-            raise Refused("slow_down", "too much at once", {"retry_after": wait})
+            retry_after = math.ceil(wait * 10) / 10
+            raise Refused("slow_down", "too much at once", {"retry_after": retry_after})
 
     def _name(self, provider: str) -> str:
         found = self._deps.providers.get(provider)

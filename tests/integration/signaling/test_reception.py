@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import replace
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 
 from signaling import messages
-from signaling.reception_api import RATE
+from signaling.reception_api import LOOK_RATE, RATE
 from signaling.room_search import ANSWER, QUESTION
 from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import PUBLIC_URL, Consultation, Deployment, Node
 from tests.integration.signaling.page import Page
 from tests.integration.signaling.raw import Answer
+from tests.integration.signaling.test_arrival_rates import Still
 from tests.integration.signaling.test_http_api import ask
 from tests.integration.signaling.test_sign_in import Browser
 from waiting_room.bus import message
@@ -254,6 +256,31 @@ async def test_it_is_slowed_down(node: Node, page: NewPage, deployment: Deployme
     assert 429 in answers[RATE[1] :]
     assert (await Desk(node, deployment).tells(client, "x")).status == 200, "others go on"
     assert await desk.rooms(), "and so does looking"
+
+
+async def test_looking_has_a_rate_that_several_pages_keep_to(
+    start: StartNode, page: NewPage, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = Still()
+    monkeypatch.setattr(deployment.clock, "monotonic", still)
+    node = await start("a")
+    client, desk = page(CLIENT), Desk(node, deployment)
+    await client.open(node)
+    for _ in range(12):
+        await asyncio.gather(*(desk.looks() for _ in range(12)))
+        still.now += 3
+    still.now += LOOK_RATE[1]
+
+    async def looks() -> Answer:
+        return await ask(node, "/api/v1/reception", desk.token)
+
+    answers = await asyncio.gather(*(looks() for _ in range(LOOK_RATE[1] + 20)))
+    refused = [answer for answer in answers if answer.status != 200]
+    assert {refusal(answer) for answer in refused} == {(429, "slow_down")}
+    assert len(refused) == 20
+    assert {answer.json["retry_after"] for answer in refused} == {1 / LOOK_RATE[0]}
+    assert await Desk(node, deployment).rooms(), "others go on"
+    assert (await desk.tells(client, "x")).status == 200, "and so does doing"
 
 
 async def test_who_is_passed_on_decides_and_waits_in_the_other_room(
