@@ -16,7 +16,7 @@ from signaling.metrics import Metrics
 from signaling.node import NodeLink, Note, NoteKind
 from signaling.room import MAX_BACKLOG, Hold, Member, Room
 from signaling.socket import Socket
-from waiting_room.errors import StoreUnavailable
+from waiting_room.errors import RoomUnavailable, StoreUnavailable
 from waiting_room.store import Posted, SessionStore
 
 MAX_OUTGOING: Final = 1024
@@ -254,7 +254,7 @@ class Courier:
         if posted is Posted.GONE:
             self.unspill(member)
             self._suspect()
-            raise StoreUnavailable("Redis takes no mail for one who should be known there")
+            raise RoomUnavailable("Redis takes no mail for one who should be known there")
 
     def lose(self, member: Member) -> None:
         """Forget what was kept for one who is away.

@@ -9,7 +9,7 @@ from signaling.messages import Bye
 from signaling.node import Clock
 from signaling.room import Hold, Member, Room
 from waiting_room.connection import RETRY_AFTER
-from waiting_room.errors import StoreUnavailable
+from waiting_room.errors import RoomUnavailable, StoreUnavailable
 from waiting_room.session import Session
 
 _ENDED: Final = Bye(reason="ended")
@@ -70,13 +70,13 @@ class Rooms:
     async def turn(self, room: Room) -> AsyncIterator[None]:
         """Be the only one to change the session of `room` from this node, in the order of asking.
 
-        Raises StoreUnavailable when Redis did not answer somebody who was served meanwhile: those
+        Raises RoomUnavailable when somebody who was served meanwhile got no answer: those
         who queued behind would only have to wait as long again, one after the other.
         """
         asked_at = self._clock.monotonic()
         async with room.lock:
             if room.failed_at >= asked_at:
-                raise StoreUnavailable("the waiting room cannot be reached", RETRY_AFTER)
+                raise RoomUnavailable("the waiting room cannot be reached", RETRY_AFTER)
             try:
                 yield
             except StoreUnavailable:

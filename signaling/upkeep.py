@@ -12,7 +12,7 @@ from signaling.node import Clock, NodeLink
 from signaling.room import REMEMBER_S, Hold, Member, Room
 from signaling.rooms import Rooms
 from signaling.wheel import TICK, Wheel
-from waiting_room.errors import StoreUnavailable
+from waiting_room.errors import RoomUnavailable, StoreUnavailable
 from waiting_room.events import (
     Change,
     Disconnect,
@@ -152,9 +152,7 @@ class Upkeep:
                 due.append(member)
             elif now - lost_at >= REMEMBER_S:
                 self._rooms.forget(member)
-        try:
-            await _all_of(self._unplug_one, due)
-        except StoreUnavailable:
+        if not await _all_of(self._unplug_one, due):
             self._unplug_at = self._clock.monotonic() + _RETRY_AFTER_S
 
     async def _unplug_one(self, member: Member) -> None:
@@ -185,9 +183,7 @@ class Upkeep:
 
     async def _tell_again(self) -> None:
         due = list(self._rooms.stale)
-        try:
-            await _all_of(self._tell_again_of, due)
-        except StoreUnavailable:
+        if not await _all_of(self._tell_again_of, due):
             self._stale_at = self._clock.monotonic() + _RETRY_AFTER_S
 
     async def _tell_again_of(self, member: Member) -> None:
@@ -261,11 +257,7 @@ class Upkeep:
                 for p in room.session.participants
             )
         ]
-        for room in due:
-            try:
-                await self.change(room, Sweep())
-            except StoreUnavailable:
-                return
+        await _all_of(lambda room: self.change(room, Sweep()), due)
 
     async def _look_for_nodes(self) -> None:
         """Find nodes that are gone without a word, and unplug who was there.
@@ -278,52 +270,66 @@ class Upkeep:
         ) - {self._store.node}
         try:
             missing = await self._store.absent_nodes(others)
-            gone = missing & self._missing_nodes
-            self._missing_nodes = missing
-            for room in rooms:
-                for node in gone:
-                    if room.session is not None and node in room.session.nodes:
-                        await self.change(room, NodeGone(node))
         except StoreUnavailable:
             return
+        gone = missing & self._missing_nodes
+        self._missing_nodes = missing
+
+        async def unplug(room: Room) -> None:
+            for node in gone:
+                if room.session is not None and node in room.session.nodes:
+                    await self.change(room, NodeGone(node))
+
+        await _all_of(unplug, rooms if gone else ())
 
     # --- the end of this node ---
 
     async def evacuate(self) -> None:
         """Put everybody's mailbox into Redis, and tell the other nodes that nobody is here now."""
-        try:
-            await _all_of(self._evacuate_room, list(self._rooms))
-        except StoreUnavailable:
+        if not await _all_of(self._evacuate_room, self._rooms):
             _log.warning("mailboxes_not_handed_on", extra={"reason": "store_unavailable"})
 
     async def _evacuate_room(self, room: Room) -> None:
+        refused: RoomUnavailable | None = None
         for member in list(room.members.values()):
-            if member.hold is Hold.HERE and (member.id in room.inside or len(member.mailbox)):
-                await self._courier.spill(member)
+            try:
+                if member.hold is Hold.HERE and (member.id in room.inside or len(member.mailbox)):
+                    await self._courier.spill(member)
+            except RoomUnavailable as error:
+                refused = error
             await self._courier.settled(room, member.id)
         await self.change(room, NodeGone(self._store.node))
+        if refused is not None:
+            raise refused
 
 
-async def _all_of(job: Callable[[T], Awaitable[None]], items: Iterable[T]) -> None:
-    """Do `job` for each item, `_AT_ONCE` at a time.
+async def _all_of(job: Callable[[T], Awaitable[None]], items: Iterable[T]) -> bool:
+    """Do `job` for each item, `_AT_ONCE` at a time; gives whether all of it could be done.
 
-    After the first StoreUnavailable no more are begun, and it is raised when those under way are
-    done: what was told to Redis and not yet noted here must not be left half done.
+    What fails for one room is left out and costs the others nothing. When Redis does not answer,
+    no more are begun, but those under way are waited for: what was told to Redis and not yet noted
+    here must not be left half done.
     """
     waiting = iter(list(items))
-    failed: list[StoreUnavailable] = []
+    done = answering = True
 
     async def work() -> None:
+        nonlocal done, answering
         for item in waiting:
             try:
                 await job(item)
-            except StoreUnavailable as error:
-                failed.append(error)
-            if failed:
+            except RoomUnavailable:
+                done = False
+            except StoreUnavailable:
+                done = answering = False
+            except Exception:
+                # One item's fault must not end the work for all others.
+                _log.exception("upkeep_failed")
+                done = False
+            if not answering:
                 return
 
     async with asyncio.TaskGroup() as group:
         for _ in range(_AT_ONCE):
             group.create_task(work())
-    if failed:
-        raise failed[0]
+    return done

@@ -60,5 +60,9 @@ class StoreUnavailable(Refused):
         self.retry_after = retry_after
 
 
-class Unreadable(StoreUnavailable):
+class RoomUnavailable(StoreUnavailable):
+    """Redis answers, but this one room cannot be changed now; that says nothing of others."""
+
+
+class Unreadable(RoomUnavailable):
     """One session as another version stored it; the others are none the worse for it."""

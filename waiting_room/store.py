@@ -24,7 +24,7 @@ from . import scripts
 from .bus import Bus, Handler, message
 from .codec import CodecError, decode, encode, revision
 from .connection import OPERATION_TIMEOUT, Gate, explain, persistently
-from .errors import ConfigError, StoreUnavailable, Unreadable
+from .errors import ConfigError, RoomUnavailable, StoreUnavailable, Unreadable
 from .events import Change, End, Event, Sweep
 from .keyspace import Keyspace
 from .merge import merge
@@ -364,8 +364,8 @@ class SessionStore:
                         await self._missing(case) if reply == 0 else _found(_decoded(reply), held)
                     )
                     settled = await self._settle(case, base)
-            except Unreadable:
-                now.append(held)  # whoever stored it prolongs it
+            except RoomUnavailable:
+                now.append(held)  # whoever stores what we cannot read or change prolongs it
                 continue
             now.append(settled.session if isinstance(settled, Changed) else None)
         # What was stored by others is known only now, and so whether somebody in it is here.
@@ -475,5 +475,5 @@ def _decoded(stored: bytes | None) -> Session | None:
         raise Unreadable(f"{exc}; do all nodes run the same version?") from exc
 
 
-def _contended() -> StoreUnavailable:
-    return StoreUnavailable("too many changes to this room at once")
+def _contended() -> RoomUnavailable:
+    return RoomUnavailable("too many changes to this room at once")
