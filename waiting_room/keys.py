@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from .errors import ConfigError
 from .public_keys import PublicKeys, key_id
+from .state_file import Failure
 from .tokens import LIFETIME_MAX
 
 KEYS_MAX: Final = 64  # files looked at; far more than rotating daily would leave within a lifetime
@@ -44,23 +45,30 @@ class Key:
 class KeyRing:
     """The keys of one state directory. Sees files that another process adds or takes away.
 
-    A directory that can no longer be read is logged, and what was read before stays in force.
+    A directory that can no longer be read is logged, and what was read before stays in force until
+    it can be.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._directory = directory
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int] | None = None  # of what is in `_keys`
+        self._failure: Failure[tuple[int, int]] = Failure(monotonic)
         self.public_keys = PublicKeys(directory.parent)
         self._keys: dict[str, Key] = {}
         self._current: Key | None = None
 
     @classmethod
-    def open(cls, state_dir: Path, now: float | None = None) -> KeyRing:
+    def open(
+        cls,
+        state_dir: Path,
+        now: float | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> KeyRing:
         """The ring in `state_dir/keys`, made with a first key (as of `now`) if there is none.
 
         Raises ConfigError when the directory cannot be used or holds a broken key.
         """
-        ring = cls(state_dir / "keys")
+        ring = cls(state_dir / "keys", monotonic)
         ring._prepare()
         ring._reload()
         if ring._current is None:
@@ -146,13 +154,15 @@ class KeyRing:
             ) from exc
 
     def _refresh(self) -> None:
-        if self._stamp() == self._seen:
+        stamp = self._stamp()
+        if stamp == self._seen or self._failure.is_recent(stamp):
             return
         try:
             self._reload()
         except ConfigError:
             # Going on with the keys known before.
-            _log.exception("keys_unusable")
+            if self._failure.note(stamp):
+                _log.exception("keys_unusable")
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
@@ -162,7 +172,7 @@ class KeyRing:
         return stat.st_ino, stat.st_mtime_ns
 
     def _reload(self) -> None:
-        self._seen = self._stamp()  # taken before: what comes meanwhile is seen next time
+        stamp = self._stamp()  # taken before: what comes meanwhile is seen next time
         try:
             names = sorted(entry.name for entry in os.scandir(self._directory))
         except OSError as exc:
@@ -182,6 +192,8 @@ class KeyRing:
             keys[kid] = Key(kid, since, until, private, private.public_key())
         self._keys = keys
         self._current = next(reversed(keys.values()), None)
+        self._seen = stamp
+        self._failure.over()
 
 
 def _read(path: Path, kid: str) -> Ed25519PrivateKey:

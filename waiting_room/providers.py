@@ -10,6 +10,8 @@ import base64
 import contextlib
 import logging
 import secrets
+import threading
+import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Annotated, Final
 import msgspec
 
 from .errors import ConfigError, Refused
-from .state_file import StateFile
+from .state_file import Failure, StateFile
 
 NAME_MAX: Final = 60  # characters
 OPENID_MAX: Final = 256  # characters
@@ -48,13 +50,17 @@ class Providers:
     """The providers of one state directory. Reads the file again whenever it has changed.
 
     A file that can no longer be read, say while somebody is editing it, is logged, and what was
-    read before stays in force; it is never overwritten.
+    read before stays in force until it can be; it is never overwritten.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Raises ConfigError when there is a file that cannot be read."""
         self._file = StateFile(state_dir / "providers.json")
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None  # of what is in `_by_id`
+        self._failure: Failure[tuple[int, int, int]] = Failure(monotonic)
+        # One reads at a time: what a thread has read earlier must not take the place of what the
+        # loop has read since.
+        self._reading = threading.Lock()
         self._by_id: dict[str, Provider] = {}
         self._load()
 
@@ -152,16 +158,24 @@ class Providers:
         self._save([provider if p.id == provider.id else p for p in self._by_id.values()])
 
     def _refresh(self) -> None:
-        if self._file.stamp() == self._seen:
+        stamp = self._file.stamp()
+        if stamp == self._seen or self._failure.is_recent(stamp):
             return
         try:
             self._load()
         except ConfigError:
             # Going on with what it held before.
-            _log.exception("providers_file_unusable")
+            if self._failure.note(stamp):
+                _log.exception("providers_file_unusable")
 
     def _load(self) -> None:
-        self._seen = self._file.stamp()  # taken before: what is written meanwhile is read next time
+        with self._reading:
+            stamp = self._file.stamp()  # taken before: what is written meanwhile is read next time
+            self._by_id = self._read()
+            self._seen = stamp
+            self._failure.over()
+
+    def _read(self) -> dict[str, Provider]:
         data = self._file.read()
         try:
             content = _File(()) if data is None else msgspec.json.decode(data, type=_File)
@@ -175,7 +189,7 @@ class Providers:
         openids = [p.openid for p in content.providers if p.openid]
         if len(set(openids)) != len(openids):
             raise self._file.error("holds the same openid twice")
-        self._by_id = by_id
+        return by_id
 
     def _save(self, providers: Sequence[Provider]) -> None:
         if len(providers) > PROVIDERS_MAX:

@@ -7,12 +7,47 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
+from typing import Final, Generic, TypeVar
 
 from .errors import ConfigError
+
+Stamp = TypeVar("Stamp", bound=Hashable)
+
+
+RETRY_SECONDS: Final = 1.0
+"""Until what could not be read is looked at again, though nothing has changed about it."""
+
+
+class Failure(Generic[Stamp]):
+    """What could not be read when it was as its `stamp` says.
+
+    It may have been us, out of descriptors for a moment: so it is read again, about once a second,
+    until that succeeds. Else a node would never hear of what was revoked.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._stamp: Stamp | None = None
+        self._until = -math.inf
+
+    def is_recent(self, stamp: Stamp | None) -> bool:
+        """Whether reading it again now would most likely fail the same way."""
+        return stamp == self._stamp and self._monotonic() < self._until
+
+    def note(self, stamp: Stamp | None) -> bool:
+        """It failed. Gives whether that is news, and so worth a line in the log."""
+        news = stamp != self._stamp or self._until == -math.inf
+        self._stamp, self._until = stamp, self._monotonic() + RETRY_SECONDS
+        return news
+
+    def over(self) -> None:
+        """It was read."""
+        self._stamp, self._until = None, -math.inf
 
 
 class StateFile:

@@ -2,7 +2,10 @@
 
 import concurrent.futures
 import json
+import logging
+import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from waiting_room.errors import ConfigError, Refused
 from waiting_room.providers import Provider, Providers
+from waiting_room.state_file import RETRY_SECONDS, StateFile
 
 
 def test_no_file_is_nobody(tmp_path: Path) -> None:
@@ -110,6 +114,78 @@ def test_a_file_broken_later_changes_nothing_and_is_not_overwritten(tmp_path: Pa
     assert path.read_text() == "half-edi"
     path.write_text(good.replace("One", "Uno"))
     assert providers.named("Uno")
+
+
+class Still:
+    """A clock that stands."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_revocation_is_not_missed_for_an_error_of_a_moment(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing about the file changes when it can be read again."""
+    clock = Still()
+    command, server = Providers(tmp_path), Providers(tmp_path, clock)
+    one = command.add("One")
+    assert server.epoch(one.id) == 0
+    command.revoke("One")
+    path = tmp_path / "providers.json"
+    good, since = path.read_bytes(), path.stat().st_mtime_ns
+
+    def put(data: bytes) -> None:
+        path.write_bytes(data)
+        os.utime(path, ns=(since, since))
+
+    put(bytes(len(good)))
+    with caplog.at_level(logging.ERROR, "waiting_room"):
+        for _ in range(3):
+            assert server.epoch(one.id) == 0
+            clock.now += RETRY_SECONDS
+            assert server.epoch(one.id) == 0
+    assert len(caplog.records) == 1, "said once, however often it is looked at"
+    put(good)
+    assert server.epoch(one.id) == 0, "not at every call"
+    clock.now += RETRY_SECONDS
+    assert server.epoch(one.id) == 1
+
+
+class Slow(StateFile):
+    """A disk that is slow to give what it has read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.reading, self.go_on = threading.Event(), threading.Event()
+        self._first = True
+
+    def read(self) -> bytes | None:
+        data, first = super().read(), self._first
+        self._first = False
+        if first:
+            self.reading.set()
+            self.go_on.wait(10)
+        return data
+
+
+def test_what_a_thread_has_read_earlier_is_not_taken_for_what_is_there(tmp_path: Path) -> None:
+    command, server = Providers(tmp_path), Providers(tmp_path)
+    one = command.add("One")
+    slow = server._file = Slow(tmp_path / "providers.json")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        earlier = pool.submit(server.epoch, one.id)
+        assert slow.reading.wait(10)
+        command.revoke("One")
+        later = pool.submit(server.epoch, one.id)
+        # It may have to wait for the earlier one; where it does not, it is through by then.
+        concurrent.futures.wait([later], timeout=0.3)
+        slow.go_on.set()
+        assert earlier.result(10) in (0, 1)
+        assert later.result(10) == 1
+    assert server.epoch(one.id) == 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

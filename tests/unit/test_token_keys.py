@@ -7,6 +7,7 @@ import pytest
 
 from waiting_room.errors import ConfigError, TokenError
 from waiting_room.keys import KeyRing
+from waiting_room.state_file import RETRY_SECONDS
 from waiting_room.tokens import LIFETIME_MAX, Claims, TokenType, mint, verify
 
 NOW = 1_800_000_000
@@ -149,3 +150,20 @@ def test_a_key_broken_later_takes_no_known_key_away(tmp_path: Path) -> None:
     assert reason(token(ring), ring, NOW) is None
     with pytest.raises(ConfigError):
         KeyRing.open(tmp_path, NOW)
+
+
+def test_a_key_taken_away_is_not_missed_for_an_error_of_a_moment(tmp_path: Path) -> None:
+    """Nothing about the directory changes when it can be read again."""
+    now = 100.0
+    ring = KeyRing.open(tmp_path, NOW, lambda: now)
+    text = token(ring)
+    (old,) = (tmp_path / "keys").iterdir()
+    KeyRing.open(tmp_path, NOW).rotate(NOW + 1)
+    old.unlink()
+    (new,) = (tmp_path / "keys").iterdir()
+    good = new.read_bytes()
+    new.write_bytes(bytes(len(good)))
+    assert reason(text, ring, NOW) is None, "what was read before stays in force"
+    new.write_bytes(good)
+    now += RETRY_SECONDS
+    assert reason(text, ring, NOW) == "unknown_key"
