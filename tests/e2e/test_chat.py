@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import os
 import re
 import tempfile
 import time
@@ -12,7 +11,6 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import expect
@@ -21,14 +19,22 @@ from konsil import tls
 from tests.e2e.axe import is_accessible
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.patience import until
-from tests.e2e.people import Person
 from tests.e2e.redis_server import RedisServer
 from tests.e2e.relay_server import SECRET, RelayServer
 from tests.e2e.stage import Stage, StartKonsil, in_session
-from tests.e2e.writing import is_through, open_chat, reads, saved, says
+from tests.e2e.writing import (
+    MIB,
+    Memory,
+    is_through,
+    made_file,
+    open_chat,
+    reads,
+    saved,
+    says,
+    sends_file,
+)
 
 pytestmark = pytest.mark.timeout(150)
-MIB = 1024 * 1024
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
 CANARY = "Kanarienvogel zwitschert im Wartezimmer"
@@ -158,53 +164,6 @@ async def test_a_closed_chat_tells_of_news(stage: Stage, konsil: KonsilServer) -
     await expect(client.see("chat-button")).to_be_focused()
 
 
-def _made_file(path: Path, size: int) -> str:
-    """A file that no compression makes smaller. Returns its SHA-256."""
-    digest = sha256()
-    with path.open("wb") as out:
-        for _ in range(0, size, MIB):
-            piece = os.urandom(min(MIB, size))
-            digest.update(piece)
-            out.write(piece)
-    return digest.hexdigest()
-
-
-class _Memory:
-    """The most memory that the page's process has had since then, in bytes."""
-
-    def __init__(self, person: Person) -> None:
-        self._person = person
-        self._task: asyncio.Task[None] | None = None
-        self.first = 0
-        self.most = 0
-
-    async def __aenter__(self) -> _Memory:
-        session = await self._person.context.new_cdp_session(self._person.page)
-        await session.send("HeapProfiler.collectGarbage")
-        self.first = await self._now(session)
-        self._task = asyncio.create_task(self._watch(session))
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _watch(self, session: Any) -> None:
-        while True:
-            self.most = max(self.most, await self._now(session))
-            await asyncio.sleep(0.3)
-
-    async def _now(self, session: Any) -> int:
-        """JavaScript's heap with the buffers that it refers to."""
-        usage = await session.send("Runtime.getHeapUsage")
-        return int(usage["usedSize"] + usage.get("backingStorageSize", 0))
-
-    @property
-    def growth(self) -> int:
-        return self.most - self.first
-
-
 SIZES = pytest.mark.parametrize(
     "size",
     [
@@ -215,15 +174,6 @@ SIZES = pytest.mark.parametrize(
 )
 
 
-async def _sends(host: Person, client: Person, source: Path) -> None:
-    """From the choice of a file to its acceptance."""
-    await host.see("file-input").set_input_files(source)
-    words = await (await client.shows("file-item")).inner_text()
-    for word in (source.name, source.suffix[1:].upper(), "MB"):
-        assert word in words, "what it is must be known before"
-    await client.see("file-accept").click()
-
-
 @pytest.mark.timeout(300)
 @SIZES
 async def test_a_file_arrives_whole_in_bounded_memory(
@@ -232,11 +182,11 @@ async def test_a_file_arrives_whole_in_bounded_memory(
     host, client = await stage.call(await konsil.invite())
     await open_chat(host, client)
     source = tmp_path / "Röntgen Ü.bin"
-    digest = await asyncio.to_thread(_made_file, source, size)
+    digest = await asyncio.to_thread(made_file, source, size)
 
-    async with _Memory(host) as sending, _Memory(client) as receiving:
+    async with Memory(host) as sending, Memory(client) as receiving:
         began = time.monotonic()
-        await _sends(host, client, source)
+        await sends_file(host, client, source)
         await is_through(client, seconds=240)
         took = time.monotonic() - began
         await is_through(host, seconds=30)
@@ -266,8 +216,8 @@ async def test_a_file_survives_a_cut_in_the_middle(
     host, client = await stage.call(await konsil.invite())
     await open_chat(host, client)
     source = tmp_path / "scan.bin"
-    digest = await asyncio.to_thread(_made_file, source, size)
-    await _sends(host, client, source)
+    digest = await asyncio.to_thread(made_file, source, size)
+    await sends_file(host, client, source)
 
     async def has_come() -> float:
         return float(await client.see("file-progress").evaluate("e => e.value"))
@@ -328,8 +278,8 @@ async def test_consent_withdrawn_stops_a_transfer_within_a_second(
     host, client = await stage.call(await konsil.invite())
     await open_chat(host, client)
     source = tmp_path / "large.bin"
-    await asyncio.to_thread(_made_file, source, 150 * MIB)
-    await _sends(host, client, source)
+    await asyncio.to_thread(made_file, source, 150 * MIB)
+    await sends_file(host, client, source)
 
     async def under_way() -> bool:
         return float(await client.see("file-progress").evaluate("e => e.value")) > MIB
@@ -399,8 +349,8 @@ async def test_nothing_received_stays_in_the_browser(
     host, client = await stage.call(await konsil.invite())
     await open_chat(host, client)
     source = tmp_path / "large.bin"
-    await asyncio.to_thread(_made_file, source, 20 * MIB)
-    await _sends(host, client, source)
+    await asyncio.to_thread(made_file, source, 20 * MIB)
+    await sends_file(host, client, source)
     await is_through(client, seconds=60)
     link = await client.see("file-link").get_attribute("href")
     await client.page.evaluate(
