@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from signaling import messages
 from signaling.group_messages import P2pFailed
+from signaling.limits import Allowance
 from signaling.messages import ClientMessage, Error, Ok
 from signaling.metrics import Metrics
-from signaling.node import NodeLink
+from signaling.node import Clock, NodeLink
 from signaling.refusals import error_of
 from signaling.room import MAX_COMMANDS, Member, Room
 from signaling.rooms import Rooms
@@ -37,6 +38,10 @@ Command = (
 )
 
 _SLOW_DOWN_S: Final = 1.0
+
+SHOW_RATE: Final = (1.0, 5)
+"""How often a second one may say how the devices do, after a burst of so many: each changes the
+session and goes to everybody in the room. A page repeats what was refused, the newest last."""
 
 
 def event_of(member: Member, command: Command) -> events.Event:
@@ -75,6 +80,7 @@ class Commands:
         link: NodeLink,
         metrics: Metrics,
         *,
+        clock: Clock,
         unsupported: Callable[[Room, str, str], None],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
@@ -84,6 +90,7 @@ class Commands:
         self._rooms = rooms
         self._link = link
         self._metrics = metrics
+        self._clock = clock
         self._spawn = spawn
 
     def receive(self, socket: Socket, member: Member, message: ClientMessage) -> None:
@@ -93,6 +100,14 @@ class Commands:
             detail = "too many commands wait already"
             self._tell(socket, Error("slow_down", detail, id=message.id, retry_after=_SLOW_DOWN_S))
             return
+        if isinstance(message, messages.ShowDevices):
+            kind = messages.ShowDevices.__name__
+            allowance = member.allowances.setdefault(kind, Allowance(*SHOW_RATE))
+            wait = allowance.take(self._clock.monotonic())
+            if wait > 0:
+                detail = "too many of these messages"
+                self._tell(socket, Error("slow_down", detail, id=message.id, retry_after=wait))
+                return
         member.commands += 1
         self._spawn(self._run(socket, member, message))
 

@@ -97,6 +97,7 @@ class Hub:
             self.rooms,
             self._link,
             deps.metrics,
+            clock=deps.clock,
             unsupported=self._groups.unsupported,
             spawn=spawn,
         )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from signaling import messages
+from signaling.commands import SHOW_RATE
 from signaling.reception_api import LOOK_RATE, RATE
 from signaling.room_search import ANSWER, QUESTION
 from tests.integration.signaling.conftest import NewPage, StartNode
@@ -382,6 +383,38 @@ async def test_how_devices_do_is_seen_when_it_is_shown(
     assert answer["code"] == "not_allowed"
     answer = await host.command("show_devices", camera="works", microphone="works")
     assert answer["code"] == "not_allowed"
+
+
+async def test_saying_how_devices_do_has_a_rate_of_its_own_and_the_newest_is_seen(
+    node: Node, page: NewPage, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Still()
+    monkeypatch.setattr(deployment.clock, "monotonic", clock)
+    ada, ben = page(CLIENT), page(CLIENT)
+    await ada.open(node)
+    await ben.open(node)
+    rate, burst = SHOW_RATE
+    words = ("works", "refused")
+    for number in range(burst):
+        await ada.do("show_devices", camera=words[number % 2], microphone="works")
+    version = await changes(node, ada)
+    for number in range(20):
+        answer = await ada.command("show_devices", camera=words[number % 2], microphone="missing")
+        assert (answer["code"], answer["retry_after"]) == ("slow_down", 1 / rate)
+    assert await changes(node, ada) == version, "which costs nobody anything"
+    await ben.do("show_devices", camera="works", microphone="works")
+    clock.now += answer["retry_after"]
+    await ada.do("show_devices", camera="missing", microphone="missing")
+    (room,) = (await Desk(node, deployment).rooms()).values()
+    shown = {p["participant"]: p["devices"] for p in room["waiting"]}
+    assert shown[ada.id] == {"camera": "missing", "microphone": "missing"}
+
+
+async def changes(node: Node, page: Page) -> int:
+    """How often the session has changed."""
+    session = await node.store.load(page.consultation.room)
+    assert session is not None
+    return session.version
 
 
 async def test_a_link_for_the_desk_is_made_by_the_signed_in_and_voided_by_signing_out_everywhere(
