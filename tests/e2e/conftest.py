@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from tests.e2e.film import write_film
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.redis_server import RedisServer
 from tests.e2e.stage import FAKE_DEVICES, Launch, Stage, StartKonsil, in_session, session
@@ -72,8 +73,12 @@ async def launch() -> AsyncIterator[Launch]:
 
 
 @session
-async def browser(launch: Launch) -> AsyncIterator[Browser]:
-    started = await launch(*FAKE_DEVICES)
+async def browser(launch: Launch, room_to_work: Path) -> AsyncIterator[Browser]:
+    # Chromium's own test picture is 1280 pixels wide; to code that many times over costs both cores
+    # most of their time. Benchmarks, tests between networks and those of bad lines use that one.
+    film = room_to_work / "camera.y4m"
+    write_film(film)
+    started = await launch(*FAKE_DEVICES, f"--use-file-for-fake-video-capture={film}")
     yield started
     await started.close()
 

@@ -73,14 +73,14 @@ async def _warned(person: Person) -> str:
     ("attack", "code"),
     [
         (attacks.SwapFingerprint, "unsealing_failed"),
-        (attacks.SwapKey, "unsealing_failed"),
-        (attacks.SwapRevealedFingerprint, "commit_mismatch"),
+        pytest.param(attacks.SwapKey, "unsealing_failed", marks=pytest.mark.soak),
+        pytest.param(attacks.SwapRevealedFingerprint, "commit_mismatch", marks=pytest.mark.soak),
         (attacks.SwapCommitment, "commit_mismatch"),
         (attacks.ManInTheMiddle, "unsealing_failed"),
         (attacks.Pretend, "secret_missing"),
-        (attacks.AlterSealed, "unsealing_failed"),
+        pytest.param(attacks.AlterSealed, "unsealing_failed", marks=pytest.mark.soak),
         (attacks.Replay, "replayed"),
-        (attacks.Reorder, "out_of_order"),
+        pytest.param(attacks.Reorder, "out_of_order", marks=pytest.mark.soak),
     ],
 )
 async def test_an_attack_is_refused_and_never_becomes_a_call(
