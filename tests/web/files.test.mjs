@@ -1,112 +1,13 @@
 // Files between two pages: whole or not at all, in bounds, resumed, stopped at once.
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
 import { test } from "node:test";
 
 import { toBase64url } from "../../web/js/bytes.js";
-import { ChatPartner } from "../../web/js/chatpartner.js";
-import { encodeChunk, encodeMessage } from "../../web/js/datacodec.js";
-import { Incoming } from "../../web/js/fileincoming.js";
+import { encodeMessage } from "../../web/js/datacodec.js";
 import { HIGH_WATER, WINDOW } from "../../web/js/fileoutgoing.js";
-import { Files, MOST_SHOWN } from "../../web/js/files.js";
-import { Photos } from "../../web/js/photos.js";
+import { MOST_SHOWN } from "../../web/js/files.js";
+import { Place, arrived, file, link, made, newId, page, pair, settled, turn } from "./filepages.mjs";
 import { settle, wire } from "./wires.mjs";
-
-URL.createObjectURL = (blob) => {
-  const url = `blob:${made.size}`;
-  made.set(url, blob);
-  return url;
-};
-URL.revokeObjectURL = (url) => made.delete(url);
-const made = new Map();
-const sha = (bytes) => createHash("sha256").update(bytes).digest("hex");
-const newId = () => toBase64url(new Uint8Array(randomBytes(12)));
-const file = (size, name = "scan.pdf") => new File([randomBytes(size)], name, { type: "application/pdf" });
-const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
-
-/** A place in memory that notes what is asked of it; `slow`: writes wait until `flow` is called. */
-class Place {
-  pieces = [];
-  discarded = 0;
-  waiting = [];
-  constructor({ slow = false, full = Number.POSITIVE_INFINITY } = {}) {
-    Object.assign(this, { slow, full });
-  }
-
-  async write(bytes) {
-    if (this.slow) await new Promise((resolve) => this.waiting.push(resolve));
-    if (this.length + bytes.length > this.full) throw new Error("disk full");
-    this.pieces.push(bytes);
-  }
-
-  get length() {
-    return this.pieces.reduce((sum, { length }) => sum + length, 0);
-  }
-
-  flow() {
-    this.slow = false;
-    for (const go of this.waiting.splice(0)) go();
-  }
-
-  async finish() {
-    return new Blob(this.pieces);
-  }
-
-  async discard() {
-    this.discarded += 1;
-    this.pieces = [];
-  }
-}
-
-/** One page with files alone: "h" or "c". */
-function page(person, other, { place = () => new Place(), canTake = async () => true, consent = "unasked" } = {}) {
-  const self = { places: [], refused: [], told: [], offers: [], clock: { now: 1_000 } };
-  const now = () => self.clock.now;
-  self.files = new Files({
-    consent, newId, canTake, now,
-    makePlace: async () => {
-      self.places.push(place());
-      return self.places.at(-1);
-    },
-    told: (consented) => {
-      self.told.push(consented);
-      self.partner.send({ type: "consent", files: consented !== "withdrawn" });
-    },
-    arrived: (incoming) => self.offers.push(incoming),
-    changed: () => {},
-  });
-  self.partner = new ChatPartner({
-    person: other, files: self.files, photos: new Photos({}), prove: () => "A".repeat(22), now,
-    output: () => {}, greeted: () => {}, refused: (reason) => self.refused.push(reason),
-  });
-  self.states = () => self.files.list.map(({ state, reason }) => (reason ? `${state} ${reason}` : state));
-  return self;
-}
-
-async function pair(options = {}) {
-  const h = page("h", "c", options.h);
-  const c = page("c", "h", options.c);
-  return { h, c, made: await link(h, c) };
-}
-
-async function link(h, c) {
-  const now = wire();
-  h.partner.connected(now.a);
-  c.partner.connected(now.b);
-  await settle(now);
-  return now;
-}
-
-async function settled(now) {
-  for (let n = 0; n < 8; n += 1) {
-    await settle(now);
-    await turn();
-  }
-}
-
-async function arrived(sent, { url }) {
-  assert.equal(sha(new Uint8Array(await made.get(url).arrayBuffer())), sha(new Uint8Array(await sent.arrayBuffer())));
-}
 
 test("what was received stays, however much is offered afterwards, by the same person or another", async () => {
   const { h, c, made: now } = await pair();
@@ -402,25 +303,6 @@ test("what was taken off the list while nobody could be told does not come back 
   }
 });
 
-test("what went off a full list by itself may still be spoken of", async () => {
-  const { c, now, say } = await hostile();
-  const first = newId();
-  say({ type: "offer", file: first, name: "x", size: 1, kind: "" });
-  say({ type: "cancel", file: first, reason: "cancelled" });
-  for (let n = 0; n < MOST_SHOWN; n += 1) {
-    const id = newId();
-    say({ type: "offer", file: id, name: "x", size: 1, kind: "" });
-    say({ type: "cancel", file: id, reason: "cancelled" });
-    await settle(now);
-    c.clock.now += 1_000;
-  }
-  assert.ok(!c.files.list.some(({ id }) => id === first));
-  say({ type: "cancel", file: first, reason: "cancelled" });
-  now.a.sendChunk(encodeChunk(first, 0, new Uint8Array(1)));
-  await settle(now);
-  assert.deepEqual(c.refused, []);
-});
-
 test("consent withdrawn stops everything at once, in both directions, until it is given again", async () => {
   const { h, c, made: now } = await pair();
   h.files.offer([file(9_000_000), file(10)], ["c"]);
@@ -510,99 +392,4 @@ test("no room, or a file that can no longer be read, is told to both", async () 
   gone.c.files.accept(gone.c.offers[0]);
   await settled(gone.made);
   assert.deepEqual([...gone.h.states(), ...gone.c.states()], ["failed unreadable", "failed unreadable"]);
-});
-
-/** A page that greets and then says what it likes. */
-async function hostile(greeting = {}) {
-  const c = page("c", "h");
-  const now = wire();
-  c.partner.connected(now.b);
-  const say = (message) => now.a.send(typeof message === "string" ? message : encodeMessage(message));
-  say({ type: "hello", version: 1, lines: { own: 0, other: 0 }, files: true, sending: [], ...greeting });
-  await settle(now);
-  return { c, now, say };
-}
-
-for (const [what, act, reason] of [
-  ["a chunk of nothing", ({ now }) => now.a.sendChunk(encodeChunk(newId(), 0, new Uint8Array(5))), "unknown_file"],
-  ["a chunk before it was accepted", ({ now, id }) => now.a.sendChunk(encodeChunk(id, 0, new Uint8Array(5))), "out_of_range"],
-  ["a chunk that leaves bytes out", ({ now, id, accept }) => accept(() => now.a.sendChunk(encodeChunk(id, 7, new Uint8Array(5)))), "out_of_range"],
-  ["more bytes than were said", ({ now, id, accept }) => accept(() => now.a.sendChunk(encodeChunk(id, 0, new Uint8Array(101)))), "out_of_range"],
-  ["another file by the same id", ({ say, id }) => say({ type: "offer", file: id, name: "other", size: 100, kind: "" }), "unexpected"],
-  ["an answer to nothing", ({ say }) => say({ type: "accept", file: newId(), from: 0 }), "unknown_file"],
-  ["an acceptance of one's own offer", ({ say, id }) => say({ type: "accept", file: id, from: 0 }), "unexpected"],
-  ["a second greeting", ({ say }) => say({ type: "hello", version: 1, lines: { own: 0, other: 0 }, files: true, sending: [] }), "unexpected"],
-  ["an acknowledgement of nothing", ({ say }) => say({ type: "ack", n: 5 }), "out_of_range"],
-  ["an edit of nothing", ({ say, id }) => say({ type: "draft", id, start: false, edits: [] }), "unexpected"],
-  ["an edit beyond the end", ({ say, id }) => say({ type: "draft", id, start: true, edits: [{ at: 1, erase: 0, insert: "x" }] }), "out_of_range"],
-  ["a chunk too large", ({ now }) => now.a.sendChunk(new Uint8Array(70_000)), "too_large"],
-  ["nonsense", ({ say }) => say("{"), "malformed"],
-]) {
-  test(`refused and without effect: ${what}`, async () => {
-    const { c, now, say } = await hostile();
-    const id = newId();
-    say({ type: "offer", file: id, name: "x", size: 100, kind: "" });
-    await settled(now);
-    await act({
-      now, say, id,
-      accept: async (then) => {
-        c.files.accept(c.offers[0]);
-        await settled(now);
-        then();
-      },
-    });
-    await settled(now);
-    assert.deepEqual(c.refused, [reason]);
-    assert.equal(c.partner.ready, true);
-    assert.ok(c.files.list.every((transfer) => transfer instanceof Incoming && transfer.state !== "done"));
-  });
-}
-
-test("before a greeting nothing else is taken; after sixteen refusals nobody listens any more", async () => {
-  const c = page("c", "h");
-  const now = wire();
-  c.partner.connected(now.b);
-  for (let n = 0; n < 40; n += 1) now.a.send(encodeMessage({ type: "ack", n: 1 }));
-  await settle(now);
-  assert.equal(c.refused.length, 16);
-  assert.ok(c.refused.every((reason) => reason === "unexpected"));
-  assert.equal(now.b.open, false);
-});
-
-test("offers without end are turned away, and messages without end are not taken", async () => {
-  const { c, now, say } = await hostile();
-  for (let n = 0; n < 40; n += 1) say({ type: "offer", file: newId(), name: "x", size: 1, kind: "" });
-  await settle(now);
-  assert.equal(c.offers.length, 32);
-  assert.deepEqual(c.refused, []);
-  for (let n = 0; n < 48; n += 1) {
-    c.clock.now += 125;
-    const { id } = c.offers.at(-1);
-    say({ type: "cancel", file: id, reason: "cancelled" });
-    say({ type: "offer", file: newId(), name: "x", size: 1, kind: "" });
-    await settle(now);
-  }
-  assert.equal(c.offers.length, 32 + 6, "one a second");
-  assert.deepEqual(c.refused, []);
-  for (let n = 0; n < 2000; n += 1) say({ type: "consent", files: true });
-  await settle(now);
-  assert.ok(c.refused.includes("too_fast"));
-  assert.equal(now.b.open, false);
-});
-
-test("a sender that does not wait for the disk is cut off", async () => {
-  const slow = new Place({ slow: true });
-  const id = newId();
-  const held = page("c", "h", { place: () => slow });
-  const next = wire();
-  held.partner.connected(next.b);
-  next.a.send(encodeMessage({ type: "hello", version: 1, lines: { own: 0, other: 0 }, files: true, sending: [] }));
-  next.a.send(encodeMessage({ type: "offer", file: id, name: "x", size: 2 ** 30, kind: "" }));
-  await settled(next);
-  held.files.accept(held.offers[0]);
-  await settled(next);
-  for (let n = 0; n < 200; n += 1) next.a.sendChunk(encodeChunk(id, n * 60_000, new Uint8Array(60_000)));
-  await settled(next);
-  assert.deepEqual(held.states(), ["failed damaged"]);
-  assert.deepEqual(held.refused, ["out_of_range"]);
 });
