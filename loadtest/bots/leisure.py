@@ -48,4 +48,5 @@ class Leisure:
             busy=min(1.0, max(0.0, 1 - idle / (cores * passed))) if passed else 0.0,
             own=(time.process_time() - self._own) / passed / shared_by if passed else 0.0,
             late_p95_ms=percentile(self._late_ms, 0.95) or 0.0,
+            cores=cores,
         )
