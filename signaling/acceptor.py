@@ -17,14 +17,14 @@ from signaling.door import Door
 from signaling.seats import Full, Seat, Seats
 from signaling.tasks import Tasks
 
-BACKLOG: Final = 1024
+BACKLOG: Final = 4096
 """Connections not yet accepted; the kernel makes further ones wait."""
 
 HANDSHAKE_S: Final = 10.0
 HURRIED_HANDSHAKE_S: Final = 3.0
 """What a TLS handshake may take, and what it may where few seats are left."""
 
-_BATCH: Final = 64  # accepted per wake-up, so that those who are connected get their turn
+_BATCH: Final = 16  # accepted per wake-up, so that those who are connected get their turn
 _PAUSE_S: Final = 0.5
 
 # accept(2): errors of the connection that was to be accepted, which is gone.

@@ -2,7 +2,7 @@
 
 An intruder at full speed would otherwise fill the node's processor, and everybody's messages would
 wait. What is open already is never touched, and nobody is kept out: others behind the same address
-wait two seconds at most.
+wait two seconds, and their turn among the others who have waited (turnstile.py).
 """
 
 from __future__ import annotations

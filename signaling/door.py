@@ -8,6 +8,7 @@ aiohttp's part is made when the first whole request for it is there, so half req
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol, cast
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from aiohttp.abc import AbstractAccessLogger
 from signaling.guard import Forward, Output, Reject, RequestGuard
 from signaling.handshake import is_for_websocket
 from signaling.seats import Seat
+from signaling.turnstile import EVERY_S, Turnstile
 from signaling.wheel import Wheel
 
 UNREAD_DEADLINE_S: Final = 60.0
@@ -64,6 +66,18 @@ class Doorkeeper:
         self.upgrade = upgrade
         self.rejected = rejected
         self.held = 0
+        self._turnstile = Turnstile()
+
+    def queue(self, go: Callable[[], bool]) -> None:
+        """Call `go` in its turn; it gives False when there was nothing to do any more."""
+        self._turnstile.enter(go)
+        if not self._turnstile.turning:
+            self._turnstile.turning = True
+            asyncio.get_running_loop().call_soon(self._let_through)
+
+    def _let_through(self) -> None:
+        if self._turnstile.let_through():
+            asyncio.get_running_loop().call_later(EVERY_S, self._let_through)
 
     def __call__(self, seat: Seat) -> "Door":
         return Door(self, seat)
@@ -190,14 +204,18 @@ class Door(asyncio.Protocol):
             return False
         keeper.held += 1
         # Meanwhile the guard holds whatever comes.
-        self._held = asyncio.get_running_loop().call_later(wait, self._go_on, request, peer)
+        go = partial(self._go_on, request, peer)
+        self._held = asyncio.get_running_loop().call_later(wait, keeper.queue, go)
         return True
 
-    def _go_on(self, request: bytes, peer: str) -> None:
+    def _go_on(self, request: bytes, peer: str) -> bool:
+        """False when there is nobody any more who has waited."""
         self._release()
         transport = self._transport
-        if transport is not None and not transport.is_closing() and self._guard is not None:
-            self._upgrade(transport, request, peer)
+        if transport is None or transport.is_closing() or self._guard is None:
+            return False
+        self._upgrade(transport, request, peer)
+        return True
 
     def _release(self) -> None:
         if self._held is not None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from signaling import door
+from signaling import door, turnstile
 from signaling.brake import FREE, MOST
 from tests.integration.conftest import until
 from tests.integration.signaling.conftest import NewPage
@@ -72,3 +72,19 @@ async def test_beyond_the_bound_offenders_are_cut(
         refused = asyncio.create_task(second.upgrade())
         assert isinstance((await asyncio.gather(refused, return_exceptions=True))[0], Exception)
         assert (await waiting).status == 101
+
+
+async def test_those_whose_waits_are_over_at_once_go_on_one_after_the_other(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await offend(node)
+    monkeypatch.setattr(turnstile, "AT_ONCE", 1)
+    async with (
+        await Raw.connect(node) as first,
+        await Raw.connect(node) as second,
+        await Raw.connect(node) as third,
+    ):
+        waiting = [asyncio.create_task(each.upgrade()) for each in (first, second, third)]
+        await until(lambda: held(node) == 3)
+        assert [each.status for each in await asyncio.gather(*waiting)] == [101] * 3
+    assert held(node) == 0
