@@ -14,7 +14,7 @@ from bench import first_frame, signaling
 
 _SHORT = {
     "bench.growth": ["--quick"],
-    "bench.intruders": ["--calls", "5", "--seconds", "4", "--rounds", "1"],
+    "bench.intruders": ["--calls", "5", "--seconds", "4", "--rounds", "1", "--patient", "50"],
 }
 
 

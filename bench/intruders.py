@@ -1,8 +1,9 @@
-"""Ordinary calls alone, and beside intruders at full speed: no step's p95 should double.
+"""Ordinary calls alone, and beside an intruder at full speed: no step's p95 should double.
 
-One server on one core; both locust processes on the other, the intruders with the lowest priority
-there, so that what is measured is the server and not who gets the load client's core. Rounds alone
-and beside take turns, so that whatever else the machine does is in both.
+One server on one core; the ordinary users and the intruder (bench/flood.py) on the other, the
+intruder with a lower priority there, so that what is measured is the server and not who gets the
+load client's core. Rounds alone and beside take turns, so that whatever else the machine does is in
+both; `--nice` below 0 has all of them go before it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,17 +29,22 @@ from waiting_room.providers import Providers
 
 WAITS: Final = frozenset({"wait"})  # for a free provider, which says nothing about the server
 LEAST: Final = 30  # events of a step on either side, or its percentile says nothing
-CALL_S: Final = 2.0
+CALL_S: Final = 5.0
+GIVES_WAY: Final = 10  # of two that want the core, the users have nine tenths
+FIT: Final = frozenset({"right", "slow_down", "made_to_wait", "cut"})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`calls` go on at once; `seconds` is of each of `rounds` alone and as many beside."""
+    """`calls` go on at once; `seconds` is of each of `rounds` alone and as many beside. `patient`
+    and `hasty`: how many connections the intruder has at once (bench/flood.py)."""
 
     calls: int = 50
-    intruders: int = 4
+    patient: int = 1000
+    hasty: int = 100
     seconds: float = 20.0
     rounds: int = 2
+    nice: int = 0
 
 
 @dataclass(slots=True)
@@ -49,7 +55,11 @@ class Side:
     failures: int = 0
     cpu_s: float = 0.0
     seconds: float = 0.0
-    attacks: int = 0
+    attacks: Counter[str] = field(default_factory=Counter)
+    """By outcome."""
+    wrong: Counter[str] = field(default_factory=Counter)
+    """By kind and outcome: those that the server should not have had."""
+    intruder_s: float = 0.0
 
     @classmethod
     def empty(cls) -> Side:
@@ -62,7 +72,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     cores = two_cores()
     with (
         tempfile.TemporaryDirectory(prefix="konsil-bench-") as work,
-        servers.konsil(Path(work), cores[0]) as running,
+        servers.konsil(Path(work), cores[0], plan.nice) as running,
     ):
         assert running.state_dir is not None
         Providers(running.state_dir).add(PROVIDER)
@@ -76,21 +86,12 @@ def measure(plan: Plan) -> dict[str, Any]:
 def _round(
     running: Running, work: Path, plan: Plan, core: int | None, side: Side, *, beside: bool
 ) -> None:
-    users = f"Client Provider -u {2 * plan.calls} -r {plan.calls} -t {plan.seconds:.0f}s"
-    with _locust(running, work, core, f"{users} --call-seconds {CALL_S} --stay 60") as ordinary:
+    with _locust(running, work, core, plan) as ordinary:
         if beside:
             wait_until(lambda: _has_begun(ordinary), ordinary)
-            attack = (
-                f"Intruder -u {plan.intruders} -r {plan.intruders} -t {plan.seconds:.0f}s"
-                " --intruders-from 127.0.66.0/24"
-            )
-            with _locust(running, work, core, attack, priority=19) as intruders:
+            with _intruder(running, work, core, plan) as intruder:
                 _measured(running, ordinary, side)
-                ended = _ended(intruders)
-            side.attacks += sum(
-                row["num_requests"] for row in ended if row["name"].startswith("intruder ")
-            )
-            side.failures += sum(row["num_failures"] for row in ended)
+                _tell(intruder, side)
         else:
             _measured(running, ordinary, side)
     for row in _rows(ordinary.log.read_text()):
@@ -118,27 +119,58 @@ def _ended(locust: Server) -> list[dict[str, Any]]:
     return list(_rows(locust.log.read_text()))
 
 
+def _tell(intruder: Server, side: Side) -> None:
+    if intruder.wait():
+        raise RuntimeError(f"the intruder ended before its time: see {intruder.log}")
+    told = json.loads(intruder.log.read_text())
+    side.intruder_s += told["cpu"] * told["seconds"]
+    for kind, outcomes in told["attacks"].items():
+        side.attacks.update(outcomes)
+        side.wrong.update({f"{kind}: {one}": n for one, n in outcomes.items() if one not in FIT})
+
+
 @contextmanager
-def _locust(
-    running: Running, work: Path, core: int | None, arguments: str, priority: int = 0
+def _started(
+    name: str, log: Path, command: Sequence[str], core: int | None, nice: int
 ) -> Iterator[Server]:
-    name = f"locust-{time.monotonic_ns()}"
-    log = work / f"{name}.log"
-    errors = log.with_suffix(".errors")
-    errors.touch()
-    command = [
-        *("nice", "-n", str(priority), sys.executable, "-m", "locust"),
-        *("-f", "loadtest/locustfile.py", "--headless", "--json", "--only-summary"),
-        *("--logfile", str(errors), "--stop-timeout", "5"),
-        *("--host", running.public_url, "--state-dir", str(running.state_dir)),
-        *("--join-p95-ms", "60000", "--error-rate", "1", *arguments.split()),
-    ]
     made_for = servers.environment()
-    made = Server("locust", command, cwd=ROOT, environment=made_for, log=log, core=core)
+    made = Server(name, command, cwd=ROOT, environment=made_for, log=log, core=core)
     try:
+        made.be_nice(nice)
         yield made
     finally:
         made.stop()
+
+
+@contextmanager
+def _locust(running: Running, work: Path, core: int | None, plan: Plan) -> Iterator[Server]:
+    log = work / f"locust-{time.monotonic_ns()}.log"
+    errors = log.with_suffix(".errors")
+    errors.touch()
+    command = [
+        *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py"),
+        *("--headless", "--json", "--only-summary"),
+        *("--logfile", str(errors), "--stop-timeout", "5"),
+        *("--host", running.public_url, "--state-dir", str(running.state_dir)),
+        *("--join-p95-ms", "60000", "--error-rate", "1", "Client", "Provider"),
+        *("-u", str(2 * plan.calls), "-r", str(plan.calls), "-t", f"{plan.seconds:.0f}s"),
+        *("--call-seconds", str(CALL_S), "--stay", "60"),
+    ]
+    with _started("locust", log, command, core, plan.nice) as made:
+        yield made
+
+
+@contextmanager
+def _intruder(running: Running, work: Path, core: int | None, plan: Plan) -> Iterator[Server]:
+    log = work / f"intruder-{time.monotonic_ns()}.log"
+    command = [
+        *(sys.executable, "-m", "bench.flood", "--port", str(running.port)),
+        *("--origin", running.public_url, "--state-dir", str(running.state_dir)),
+        *("--seconds", str(plan.seconds)),
+        *("--patient", str(plan.patient), "--hasty", str(plan.hasty)),
+    ]
+    with _started("intruder", log, command, core, min(19, plan.nice + GIVES_WAY)) as made:
+        yield made
 
 
 def _rows(out: str) -> Iterator[dict[str, Any]]:
@@ -175,7 +207,10 @@ def _compared(alone: Side, beside: Side) -> dict[str, Any]:
     return {
         "steps": steps,
         "failures": alone.failures + beside.failures,
-        "attacks_per_second": beside.attacks / beside.seconds,
+        "attacks_per_second": beside.attacks.total() / beside.seconds,
+        "attacks": dict(beside.attacks),
+        "wrong": dict(beside.wrong),
+        "cpu_intruder": beside.intruder_s / beside.seconds,
         "cpu_alone": alone.cpu_s / alone.seconds,
         "cpu_beside": beside.cpu_s / beside.seconds,
     }
@@ -192,9 +227,13 @@ def show(result: Mapping[str, Any]) -> str:
         for one in result["steps"]
     ]
     head = ["step", "alone", "beside", "p95 alone, ms", "p95 beside, ms", "ratio"]
+    attacks = result["attacks"]
+    came = ", ".join(f"{attacks[one]:,} {one.replace('_', ' ')}" for one in sorted(attacks))
+    wrong = result["wrong"] or "none"
     return (
         f"{report.table(head, rows)}\n\n{result['failures']} failures;"
-        f" {result['attacks_per_second']:.0f} attacks a second;"
+        f" {result['attacks_per_second']:.0f} attacks a second, by"
+        f" {100 * result['cpu_intruder']:.0f} % of a core: {came}; wrongly answered: {wrong};"
         f" server's core {100 * result['cpu_alone']:.0f} % alone,"
         f" {100 * result['cpu_beside']:.0f} % beside"
     )
@@ -202,10 +241,9 @@ def show(result: Mapping[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench intruders", description=__doc__)
-    parser.add_argument("--calls", type=int, default=Plan().calls)
-    parser.add_argument("--intruders", type=int, default=Plan().intruders)
-    parser.add_argument("--seconds", type=float, default=Plan().seconds)
-    parser.add_argument("--rounds", type=int, default=Plan().rounds)
+    for each in fields(Plan):
+        default = each.default
+        parser.add_argument(f"--{each.name}", type=type(default), default=default)
     result = measure(Plan(**vars(parser.parse_args(arguments))))
     path = report.save("intruders", result)
     print(f"\n{show(result)}\n\n{path}")

@@ -61,6 +61,16 @@ class Server:
     def pid(self) -> int:
         return self._process.pid
 
+    def be_nice(self, nice: int) -> None:
+        """It and its children, against all other work of the machine. Linux schedules sessions
+        before it looks at who is nice within each (autogroups), so nice(1) alone would change
+        nothing. Raises PermissionError below 0."""
+        for pid in (self.pid, *descendants(self.pid)) if nice else ():
+            os.setpriority(os.PRIO_PROCESS, pid, nice)
+            session = Path(f"/proc/{pid}/autogroup")
+            if session.exists():
+                session.write_text(str(nice))
+
     def check(self) -> None:
         """Raises RuntimeError with the end of its log when the server has ended."""
         if self._process.poll() is not None:

@@ -42,7 +42,7 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def konsil(work: Path, core: int | None = None) -> Iterator[Running]:
+def konsil(work: Path, core: int | None = None, nice: int = 0) -> Iterator[Running]:
     """`konsil serve` with its embedded Redis, a state directory of its own and free ports."""
     port, metrics_port, state_dir = free_port(), free_port(), work / "state"
     url = f"http://localhost:{port}"
@@ -65,6 +65,7 @@ def konsil(work: Path, core: int | None = None) -> Iterator[Running]:
     )
     try:
         wait_until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"), server)
+        server.be_nice(nice)
         yield Running(server, port, state_dir, url, f"http://127.0.0.1:{metrics_port}/metrics")
     finally:
         server.stop()
