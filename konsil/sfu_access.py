@@ -105,7 +105,7 @@ class SfuAccess:
             case control.Answer(sdp=answer):
                 return Answered(answer)
             case control.Refused():
-                if result.code is control.Code.SFU_UNAVAILABLE:
+                if result.full:
                     self.directory.full(node, self._monotonic())
                 return _declined(result)
         raise ForwarderGoneError
@@ -208,7 +208,9 @@ def _track(track: Track) -> control.Track:
 
 
 def _declined(refused: control.Refused) -> Declined:
-    return Declined(refused.code.value, refused.detail, refused.field, float(refused.retry_after))
+    return Declined(
+        refused.code.value, refused.detail, refused.field, float(refused.retry_after), refused.full
+    )
 
 
 def _heard(event: control.Event) -> Heard | None:

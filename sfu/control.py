@@ -131,13 +131,16 @@ class Refused(Struct, frozen=True, tag_field="type", tag="refused", omit_default
 
     `field`: what is wrong; for `bad_description` the line by number and name, as `line 12 a=mid`
     (never its value: descriptions hold addresses). `detail`: a few words in English.
-    `retry_after`: seconds, with `sfu_unavailable` only.
+    `retry_after`: seconds, with `sfu_unavailable` only. `full`: it is for want of a place on the
+    node, which no other room would find there either; a room that is full by itself says nothing
+    of the node.
     """
 
     code: Code
     field: str = ""
     detail: str = ""
     retry_after: int = 0
+    full: bool = False
 
 
 Result = Answer | Done | Refused

@@ -130,7 +130,7 @@ class Forwarder:
             result = self._carry_out(request, now)
         except Exception as error:
             self._faults.note(error, now)
-            result = Refused(Code.SFU_UNAVAILABLE, "", "a fault of ours", _RETRY_SECONDS)
+            result = _unavailable("a fault of ours")
         outcome = result.code.value if isinstance(result, Refused) else "done"
         self._shop.counters.requests[f"{type(request).__name__.lower()} {outcome}"] += 1
         return result
@@ -211,7 +211,7 @@ class Forwarder:
             return Refused(Code.STALE_GENERATION, "generation", "the room has moved on")
         begins = chamber is None or request.generation > chamber.generation
         if chamber is None and (self.draining or len(self._chambers) >= self._bounds.rooms):
-            return _unavailable("no room for another room")
+            return _unavailable("no room for another room", full=True)
         member = None if chamber is None or begins else chamber.members.get(request.participant)
         if member is not None and member.last is not None and member.last[0] == request:
             return member.last[1]
@@ -223,7 +223,7 @@ class Forwarder:
             if track.receive is not None and track.receive.participant == request.participant:
                 return Refused(Code.NOT_ALLOWED, f"tracks[{index}]", "a source of one's own")
         if member is None and self._participants >= self._bounds.participants:
-            return _unavailable("no room for another participant")
+            return _unavailable("no room for another participant", full=True)
         if chamber is None or begins:
             chamber = Chamber(
                 request.room, request.generation, self._make_room(), self._shop.random(16)
@@ -398,5 +398,5 @@ def _refusal(error: BadDescriptionError | BadTrackError) -> Refused:
     return Refused(code, error.field, error.detail)
 
 
-def _unavailable(detail: str) -> Refused:
-    return Refused(Code.SFU_UNAVAILABLE, "", detail, _RETRY_SECONDS)
+def _unavailable(detail: str, *, full: bool = False) -> Refused:
+    return Refused(Code.SFU_UNAVAILABLE, "", detail, _RETRY_SECONDS, full)

@@ -163,7 +163,7 @@ class Bounds:
     are dropped; a subscriber is not sent video beyond `max_bitrate_down` (sound is not cut).
     """
 
-    participants: int = 16
+    participants: int = 21  # as many as signaling lets in: 16, and five hosts more
     send_tracks: int = 6
     receive_tracks: int = 64
     max_bitrate_up: int = 5_000_000

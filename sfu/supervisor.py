@@ -303,7 +303,7 @@ def _kill(process: asyncio.subprocess.Process | None) -> None:
 
 
 def _unavailable() -> Refused:
-    return Refused(Code.SFU_UNAVAILABLE, "", "the forwarder does not answer", retry_after=1)
+    return Refused(Code.SFU_UNAVAILABLE, "", "the forwarder does not answer", 1, full=True)
 
 
 def _numbers(sockets: BoundSockets) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -33,12 +33,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """Nothing was changed. `code` is one of docs/protocol.md section 6."""
+    """Nothing was changed. `code` is one of docs/protocol.md section 6; `full`: that forwarder has
+    no place, while another may have one."""
 
     code: Literal["bad_description", "stale_generation", "sfu_unavailable", "not_allowed"]
     detail: str = ""
     field: str = ""
     retry_after: float = 0.0
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,9 +124,7 @@ class Groups:
             self._watch.drop(node, way, member.id)
             raise
         if isinstance(outcome, Declined):
-            if outcome.code == "sfu_unavailable" and await self._watch.relocate(
-                member.room, way, node
-            ):
+            if outcome.full and await self._watch.relocate(member.room, way, node):
                 current(member.room, message.generation)
             raise _refused(outcome)
         return GroupAnswer(message.id, outcome.sdp)

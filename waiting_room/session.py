@@ -40,6 +40,7 @@ from .participant import INSIDE, LIVE, Participant, Role, Status
 
 LIVE_MAX: Final = 50  # people present or waiting; the next client or guest gets `room_full`
 HOST_SEATS: Final = 5  # beyond LIVE_MAX, for hosts only: no crowd locks a host out of the room
+GROUP_MAX: Final = 16  # people in a group: nobody more is admitted. A forwarder has HOST_SEATS more
 FINAL_MAX: Final = 50  # left, declined and removed ones kept; beyond it the oldest are forgotten
 AWAY_MAX_MS: Final = 15 * 60 * 1000  # without a socket for longer counts as having left
 
@@ -298,6 +299,9 @@ def _command(session: Session, event: HostCommand, now_ms: int) -> Session | Ref
         refusal = _no_group(session, target.id, groups=target.groups)
         if refusal is not None:
             return refusal
+        inside = len(session.inside)
+        if inside >= GROUP_MAX and media.needs_forwarder(session.media, inside + 1):
+            return Refusal("room_full", f"{GROUP_MAX} people are in the group")
     return _move(session, event.participant, _COMMAND_VERBS[type(event)], now_ms)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from sfu.interfaces import Bounds
 from waiting_room.codec import decode, encode
 from waiting_room.events import (
     Admit,
@@ -27,6 +28,8 @@ from waiting_room.participant import (
     Status,
 )
 from waiting_room.session import (
+    GROUP_MAX,
+    HOST_SEATS,
     Refusal,
     Session,
     apply,
@@ -74,6 +77,33 @@ def test_two_talk_peer_to_peer_and_three_do_not() -> None:
     assert way(PAIR) == ("p2p", 0, None)
     assert way(GROUP) == ("sfu", 1, None)
     assert way(after(GROUP, Admit("host", "cora"))) == ("sfu", 1, None)
+
+
+def test_nobody_more_is_admitted_than_a_group_holds() -> None:
+    crowd = [join(f"c{number}") for number in range(GROUP_MAX + 1)]
+    session = after(fresh(), HOST, *crowd)
+    for number in range(GROUP_MAX - 1):
+        session = after(session, Admit("host", f"c{number}"))
+    assert len(session.inside) == GROUP_MAX
+    late = Admit("host", f"c{GROUP_MAX}")
+    assert refused(session, late) == "room_full"
+    assert after(session, Admit("host", "c0")) is session, "who is inside stays"
+    assert late.participant in after(session, Leave("c0"), late).inside
+    for number in range(HOST_SEATS):
+        session = after(session, join(f"h{number}", Role.HOST))
+    assert len(session.inside) == GROUP_MAX + HOST_SEATS, "no crowd locks a host out"
+
+
+def test_without_a_forwarder_nothing_is_bounded_by_what_it_holds() -> None:
+    crowd = [join(f"c{number}") for number in range(GROUP_MAX + 1)]
+    session = after(
+        fresh(Topology.P2P), HOST, *crowd, *(Admit("host", c.participant) for c in crowd)
+    )
+    assert len(session.inside) == GROUP_MAX + 2
+
+
+def test_a_forwarder_holds_everybody_who_is_let_in() -> None:
+    assert Bounds().participants == GROUP_MAX + HOST_SEATS
 
 
 def test_who_waits_makes_no_group_and_sees_none() -> None:

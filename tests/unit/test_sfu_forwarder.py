@@ -283,6 +283,7 @@ def test_a_draining_node_takes_no_new_rooms_and_goes_on_with_others() -> None:
     refused = refusal(stage.ask(alice(room="other")))
     assert refused.code is Code.SFU_UNAVAILABLE
     assert refused.retry_after > 0
+    assert refused.full
 
 
 @pytest.mark.parametrize(
@@ -296,6 +297,7 @@ def test_bounds_of_the_node(bounds: NodeBounds) -> None:
     stage.join(page, ALICE)
     refused = refusal(stage.ask(Page("bob", room="other")))
     assert refused.code is Code.SFU_UNAVAILABLE
+    assert refused.full
     stage.negotiate(page)
     assert stage.forwarder.rooms == 1
 
@@ -304,7 +306,9 @@ def test_a_full_room() -> None:
     stage = Stage(NodeBounds(room=Bounds(participants=1)))
     page = alice()
     stage.join(page, ALICE)
-    assert refusal(stage.ask(bob())).code is Code.SFU_UNAVAILABLE
+    refused = refusal(stage.ask(bob()))
+    assert refused.code is Code.SFU_UNAVAILABLE
+    assert not refused.full, "another room would find a place"
     assert stage.forwarder.participants == 1
     stage.negotiate(alice())
     assert stage.forwarder.participants == 1

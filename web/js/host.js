@@ -32,7 +32,8 @@ const TITLES = Object.freeze({
 });
 
 /** @type {ReadonlyMap<string, Key>} */
-const FAULTS = new Map([["unknown_participant", "desk.gone"], ["group_unsupported", "desk.unsupported"]]);
+const FAULTS = new Map([["unknown_participant", "desk.gone"], ["group_unsupported", "desk.unsupported"],
+  ["room_full", "desk.full"]]);
 
 /** Longest wait for the server's word that the room has ended, ms. */
 const END_PATIENCE = 8000;

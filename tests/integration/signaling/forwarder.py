@@ -94,7 +94,7 @@ class StandIn:
                 if self.refusal is not None:
                     return self.refusal
                 if self.draining and room not in self.publishing:
-                    return control.Refused(control.Code.SFU_UNAVAILABLE, retry_after=1)
+                    return control.Refused(control.Code.SFU_UNAVAILABLE, retry_after=1, full=True)
                 there = self.publishing.setdefault(room, {})
                 new = participant not in there
                 there[participant] = None

@@ -21,6 +21,8 @@ from tests.integration.signaling.groups import answered, group, in_mode, offer, 
 from tests.integration.signaling.house import Consultation, Node
 from tests.integration.signaling.page import Page
 
+FULL = control.Refused(control.Code.SFU_UNAVAILABLE, detail="full", retry_after=1, full=True)
+
 # --- on which ---
 
 
@@ -63,7 +65,7 @@ async def test_a_forwarder_that_is_full_is_not_waited_for(
     full = await forwarder("full")
     node = await group_node()
     host, anna, _ = await group(node, page)
-    full.refusal = control.Refused(control.Code.SFU_UNAVAILABLE, detail="full", retry_after=1)
+    full.refusal = FULL
     assert (await offer(anna))["code"] == "sfu_unavailable", "there is no other"
     await forwarder("idle", participants=9)
     await knows(forwarders_of(node), 2)
@@ -84,9 +86,24 @@ async def test_a_full_forwarder_with_the_room_on_it_keeps_the_room(
         await offer(one)
     await forwarder("other")
     await knows(forwarders_of(node), 2)
-    first.refusal = control.Refused(control.Code.SFU_UNAVAILABLE, detail="full", retry_after=1)
+    first.refusal = FULL
     assert (await offer(bert))["code"] == "sfu_unavailable"
     assert host.newest_view()["media"]["generation"] == 1  # type: ignore[index]
+
+
+async def test_a_room_that_is_full_by_itself_neither_moves_nor_keeps_others_from_its_forwarder(
+    forwarder: StartForwarder, group_node: StartGroupNode, page: NewPage
+) -> None:
+    first = await forwarder("first")
+    node = await group_node()
+    host, anna, _ = await group(node, page)
+    first.refusal = control.Refused(control.Code.SFU_UNAVAILABLE, "", "a full room", 1)
+    assert (await offer(anna))["code"] == "sfu_unavailable"
+    await forwarder("other", participants=9)
+    await knows(forwarders_of(node), 2)
+    assert (await offer(anna))["code"] == "sfu_unavailable"
+    assert host.newest_view()["media"]["generation"] == 1  # type: ignore[index]
+    assert forwarders_of(node).choose() == "first1"
 
 
 async def test_a_session_begun_anew_leaves_nobody_in_the_former_room(
