@@ -290,9 +290,8 @@ async def test_a_drain_that_takes_too_long_is_cut_off() -> None:
     async def never(seconds: float) -> None:
         await asyncio.Event().wait()
 
-    started = time.monotonic()
-    await serve._drain([Running((), never)], 0, asyncio.Event())
-    assert time.monotonic() - started < 5
+    async with asyncio.timeout(30):
+        await serve._drain([Running((), never)], 0, asyncio.Event())
 
 
 # Refusing to start
@@ -402,7 +401,9 @@ async def test_an_external_relay_is_handed_on_with_credentials_it_can_check() ->
     secret = "shared-4711"
     async with Served("--demo", TURN_EXTERNAL=relay, TURN_SECRET=secret) as server:
         token = token_of(server.links["Host link"])
+        asked = time.time()
         status, body = await server.get("/api/v1/ice-servers", token=token)
+        answered = time.time()
         assert status == 200
         answer = json.loads(body)
         (entry,) = answer["ice_servers"]
@@ -410,7 +411,7 @@ async def test_an_external_relay_is_handed_on_with_credentials_it_can_check() ->
         expected = hmac.new(secret.encode(), entry["username"].encode(), hashlib.sha1).digest()
         assert base64.b64decode(entry["credential"]) == expected
         expires = int(entry["username"].partition(":")[0])
-        assert abs(expires - time.time() - answer["ttl"]) < 30
+        assert asked - 1 <= expires - answer["ttl"] <= answered + 1
         assert secret not in body
 
 

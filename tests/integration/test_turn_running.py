@@ -185,6 +185,7 @@ async def test_the_probe_finds_a_working_relay(
 ) -> None:
     async with running(tmp_path, processes=processes) as relay:
         assert relay.ready
+        begun = time.monotonic()
         result = await probe(
             transport,
             "127.0.0.1",
@@ -194,7 +195,7 @@ async def test_the_probe_finds_a_working_relay(
         )
         assert result.mapped.host == "127.0.0.1"
         assert result.relayed.port in range(49152, 65536)
-        assert 0 < result.seconds < 5
+        assert 0 < result.seconds <= time.monotonic() - begun
     assert not relay.ready
 
 
