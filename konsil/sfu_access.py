@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from konsil import sfu_wire
 from konsil.sfu_nodes import Directory
-from konsil.sfu_wire import Announcement, Ear, News, Ping, Question, Reply, Watch, room_name
+from konsil.sfu_wire import Announcement, News, Ping, Question, Reply, Watch, room_name
 from sfu import control
 from signaling.forwarders import (
     PATIENCE_S,
@@ -64,7 +64,7 @@ class SfuAccess:
             self._keyspace.sfu_answers(self._node),
             self._keyspace.sfu_announcements,
         )
-        await Ear(self._redis, channels, self._take, self._listening).run()
+        await sfu_wire.listen(self._redis, channels, self._take, self._listening)
 
     def choose(self, without: str | None = None) -> str | None:
         """See Forwarders.choose."""

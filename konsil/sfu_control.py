@@ -23,7 +23,6 @@ from konsil.sfu_wire import (
     ANNOUNCEMENT_TTL_MS,
     DEAD_AFTER_S,
     Announcement,
-    Ear,
     News,
     Ping,
     Question,
@@ -157,9 +156,10 @@ class _Life:
 
     async def run(self) -> None:
         """Until the process ends."""
-        ear = Ear(self._redis, (self._keyspace.sfu_questions(self._node),), self._take)
+        questions = (self._keyspace.sfu_questions(self._node),)
+        listening = sfu_wire.listen(self._redis, questions, self._take)
         jobs = [
-            asyncio.create_task(job) for job in (ear.run(), self._announce_all(), self._voice.run())
+            asyncio.create_task(job) for job in (listening, self._announce_all(), self._voice.run())
         ]
         try:
             await self._over.wait()

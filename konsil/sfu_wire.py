@@ -6,28 +6,23 @@ node, announcements to all. Any of them may be lost; questions may be asked agai
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import random
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
-from redis.exceptions import ConnectionError, RedisError
 
 from sfu import control
 from signaling.forwarders import Way
-from waiting_room.connection import OPERATION_TIMEOUT
+from waiting_room.ear import Ear
 
 ANNOUNCE_S: Final = 1.0
 ANNOUNCEMENT_TTL_MS: Final = 5000
 DEAD_AFTER_S: Final = 2.5
 """Without an announcement for so long a forwarder is taken for dead, unless it answers."""
 
-_BACKOFF_S: Final = (0.05, 1.0)
 _SILENCE_S: Final = 2.0
 
 logger: Final = logging.getLogger(__name__)
@@ -107,64 +102,23 @@ def way_from(name: str) -> Way | None:
     return Way(room, int(created_at), int(generation))
 
 
-class Ear:
-    """Listens to a few channels for ever, over every interruption."""
+async def listen(
+    redis: Redis,
+    channels: tuple[str, ...],
+    take: Callable[[str, bytes], None],
+    changed: Callable[[bool], None] = lambda listening: None,
+) -> None:
+    """Listen for ever. `take(channel, data)` must not block; `changed` is told whether it hears."""
 
-    def __init__(
-        self,
-        redis: Redis,
-        channels: tuple[str, ...],
-        take: Callable[[str, bytes], None],
-        changed: Callable[[bool], None] = lambda listening: None,
-    ) -> None:
-        """`take(channel, data)` must not block. `changed` is told when listening begins or ends."""
-        self._redis = redis
-        self._channels = channels
-        self._take = take
-        self._changed = changed
+    async def begins() -> None:
+        changed(True)
 
-    async def run(self) -> None:
-        """Listen; returns only by being cancelled."""
-        backoff = _BACKOFF_S[0]
-        while True:
-            try:
-                async with self._redis.pubsub() as pubsub:
-                    await self._subscribe(pubsub)
-                    backoff = _BACKOFF_S[0]
-                    self._changed(True)
-                    await self._listen(pubsub)
-            except (RedisError, OSError) as error:
-                logger.warning("forwarder_channel_lost", extra={"kind": type(error).__name__})
-            finally:
-                self._changed(False)
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            backoff = min(backoff * 2, _BACKOFF_S[1])
-
-    async def _subscribe(self, pubsub: PubSub) -> None:
-        async with asyncio.timeout(OPERATION_TIMEOUT):
-            await pubsub.subscribe(*self._channels)
-            for _ in self._channels:
-                confirmed = await pubsub.get_message(timeout=OPERATION_TIMEOUT)
-                if confirmed is None or confirmed["type"] != "subscribe":
-                    raise ConnectionError("no confirmation of a subscription")
-
-    async def _listen(self, pubsub: PubSub) -> None:
-        asked = False
-        while True:
-            received = await pubsub.get_message(timeout=_SILENCE_S)
-            if received is None:
-                if asked:
-                    raise TimeoutError
-                await pubsub.ping()
-                asked = True
-                continue
-            asked = False
-            if received["type"] != "message":
-                continue
-            try:
-                self._take(received["channel"].decode(), received["data"])
-            except Exception:
-                # A fault in one message must not cost all that follow.
-                logger.exception("forwarder_message_not_handled")
-            # Whoever waited for an answer goes on before the next message is looked at.
-            await asyncio.sleep(0)
+    await Ear(
+        redis,
+        channels,
+        take,
+        begins=begins,
+        ends=lambda: changed(False),
+        silence_s=_SILENCE_S,
+        log=logger,
+    ).run()

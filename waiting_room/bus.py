@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError
 
-from .connection import OPERATION_TIMEOUT
+from .ear import Ear
 from .keyspace import Keyspace
 from .session import TTL_CONNECTED_MS
 
@@ -27,8 +25,6 @@ Handler = Callable[[str, str, bytes], None]
 
 RESET: Final = "reset"
 _SYNC: Final = "sync"
-_BACKOFF_MIN: Final = 0.05  # seconds; doubled with every failure
-_BACKOFF_MAX: Final = 2.0
 _SILENCE: Final = 5.0  # seconds without a message until a ping, and from it until giving up
 
 _log = logging.getLogger(__name__)
@@ -48,7 +44,6 @@ class Bus:
         self._running = False
         self._listening = asyncio.Event()
         self._run_id: str | None = None
-        self._heard_at = 0.0
         self._serial = 0
         self._barriers: dict[bytes, asyncio.Future[None]] = {}
         # Set when messages may have been lost while Redis itself went on with all its data.
@@ -60,21 +55,18 @@ class Bus:
 
         After every interruption, once it listens again: `handler("reset", "", b"")`.
         """
+        ear = Ear(
+            self._redis,
+            (self._channel, self._everybody),
+            lambda _, data: self._take(data, handler),
+            begins=lambda: self._begins(ear.heard_at, handler),
+            ends=self._deaf,
+            silence_s=_SILENCE,
+            log=_log,
+        )
         self._running = True
-        backoff = _BACKOFF_MIN
         try:
-            while True:
-                try:
-                    async with self._redis.pubsub() as pubsub:
-                        await self._subscribe(pubsub, handler)
-                        backoff = _BACKOFF_MIN
-                        await self._listen(pubsub, handler)
-                except (RedisError, OSError) as exc:
-                    _log.warning("other_nodes_not_heard", extra={"kind": type(exc).__name__})
-                finally:
-                    self._deaf()
-                await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                backoff = min(backoff * 2, _BACKOFF_MAX)
+            await ear.run()
         finally:
             self._running = False
 
@@ -95,15 +87,8 @@ class Bus:
         finally:
             self._barriers.pop(token, None)
 
-    async def _subscribe(self, pubsub: PubSub, handler: Handler) -> None:
-        async with asyncio.timeout(OPERATION_TIMEOUT):
-            channels = (self._channel, self._everybody)
-            await pubsub.subscribe(*channels)
-            for _ in channels:
-                confirmed = await pubsub.get_message(timeout=OPERATION_TIMEOUT)
-                if confirmed is None or confirmed["type"] != "subscribe":
-                    raise ConnectionError("no confirmation of a subscription")
-            run_id = await self._read_run_id()
+    async def _begins(self, heard_at: float, handler: Handler) -> None:
+        run_id = await self._read_run_id()
         first, same_redis = self._run_id is None, run_id == self._run_id
         self._run_id = run_id
         self._listening.set()
@@ -111,7 +96,7 @@ class Bus:
             # A Redis that was restarted has lost the sessions too: what is missing there is to be
             # put back, and so it is after an outage in which sessions ran out for want of renewal.
             # Else it is missing only what was ended meanwhile.
-            outage = asyncio.get_running_loop().time() - self._heard_at
+            outage = asyncio.get_running_loop().time() - heard_at
             self.missed = same_redis and outage * 1000 < TTL_CONNECTED_MS / 2
             self.resets += 1
             _call(handler, RESET, "", b"")
@@ -120,27 +105,11 @@ class Bus:
         info = await self._redis.info("server")
         return str(info["run_id"])
 
-    async def _listen(self, pubsub: PubSub, handler: Handler) -> None:
-        asked = False
-        clock = asyncio.get_running_loop().time
-        while True:
-            self._heard_at = clock()
-            received = await pubsub.get_message(timeout=_SILENCE)
-            if received is None:
-                if asked:
-                    raise TimeoutError
-                await pubsub.ping()
-                asked = True
-                continue
-            asked = False
-            if received["type"] == "message":
-                self._take(received["data"], handler)
-
-    def _take(self, data: Any, handler: Handler) -> None:
+    def _take(self, data: bytes, handler: Handler) -> None:
         try:
             kind, room, payload = data.split(b" ", 2)
             names = kind.decode("ascii"), room.decode("ascii")
-        except (ValueError, AttributeError):
+        except ValueError:
             _log.warning("node_message_unreadable")
             return
         if names[0] != _SYNC:

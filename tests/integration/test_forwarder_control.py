@@ -180,7 +180,7 @@ async def test_what_was_told_to_a_stopped_redis_comes_without_being_asked_for(
             room = forwarder.asked[0].room  # type: ignore[union-attr]
             await forwarder.handle(control.Offer(room, "b" * 22, 1, "v=0", []))
             # Both have given that connection up; the voice, which waits less, has as well.
-            await until(lambda: caplog.messages.count("forwarder_channel_lost") >= 2)
+            await until(lambda: caplog.messages.count("channel_lost") >= 2)
             heard.clear()
         finally:
             redis_server.cont()
