@@ -145,8 +145,17 @@ async def test_what_is_planned_stays_in_this_browser_if_wanted(
     third = await provider.context.new_page()
     await third.goto(f"{konsil.url}/provider")
     await expect(third.get_by_test_id("own-entry")).to_have_count(1)
+    # Two tabs share it while it is kept; what becomes of it in one is seen in the other.
+    await third.get_by_test_id("create-button").click()
+    await third.get_by_test_id("another-button").click()
+    await expect(provider.see("own-entry")).to_have_count(2)
+    await entry.get_by_test_id("own-forget").click()
+    await expect(third.get_by_test_id("own-entry")).to_have_count(1)
     await third.get_by_test_id("keep-list").uncheck()
     assert await third.evaluate("localStorage.length") == 0
+    await expect(provider.see("own-entry")).to_have_count(0)
+    await expect(provider.see("keep-list")).not_to_be_checked()
+    await expect(provider.page.locator(".note")).to_contain_text("no longer kept on this device")
     await third.get_by_test_id("own-forget").click()
     await expect(third.get_by_test_id("own-entry")).to_have_count(0)
 

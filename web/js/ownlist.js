@@ -59,45 +59,95 @@ function isPlanned(value) {
     && links.every((one) => /^https?:\/\//.test(one));
 }
 
-/** The list of one provider. Another provider who signs in here does not see it. */
+/**
+ * One list of two; what is on both is once. Pure.
+ * @param {readonly Planned[]} list
+ * @param {readonly Planned[]} more
+ */
+function together(list, more) {
+  const known = new Set(list.map(({ room }) => room));
+  return [...list, ...more.filter(({ room }) => !known.has(room))];
+}
+
+/**
+ * The list of one provider. Another provider who signs in here does not see it.
+ *
+ * A consultation is in one place: on the device's list, which all tabs share, or in one tab. So nothing
+ * that was taken off comes back from where it also was.
+ */
 export class OwnList {
   #key;
+  /** @type {readonly Planned[]} */
+  list = [];
+  /** Whether it outlives the tab. */
+  kept = false;
 
   /** @param {string} provider id */
   constructor(provider) {
     this.#key = `own.${provider}`;
-    /** Whether it outlives the tab. */
-    this.kept = this.#lasting() !== null;
-    this.list = pruned(parseOwn(this.#lasting() ?? recall(this.#key)), Date.now());
+    this.list = parseOwn(recall(this.#key));
+    if (!this.#takeIn()) this.list = pruned(this.list, Date.now());
   }
 
   /** One more would be one of which there are no links anywhere. */
   get full() {
-    return pruned(this.list, Date.now()).length >= OWN_MOST;
+    return pruned(this.kept ? parseOwn(this.#lasting()) : this.list, Date.now()).length >= OWN_MOST;
   }
 
-  /** @param {readonly Planned[]} list */
-  save(list) {
-    this.list = pruned(list, Date.now());
-    this.#write();
+  /** @param {(list: readonly Planned[]) => readonly Planned[]} change of the list as it is, in all tabs */
+  change(change) {
+    this.#read();
+    this.#write(change(this.list));
   }
 
   /** @param {boolean} kept on this device, beyond the tab */
   setKept(kept) {
+    this.#read();
     this.kept = kept;
-    this.#write();
-    if (!kept) this.#last(null);
+    this.#write(this.list);
   }
 
-  /** Whether the list is in fact kept: private modes may forbid it. */
-  #write() {
-    const text = JSON.stringify(this.list);
-    if (this.kept && this.#last(text)) {
-      keep(this.#key, null);
-      return;
-    }
+  /**
+   * Another tab has changed what is kept on this device.
+   * @param {string | null} key of what was changed; null: everything
+   * @returns {"same" | "changed" | "gone"} gone: the list is kept no longer, and is in that other tab
+   */
+  follow(key) {
+    if (key !== null && key !== `konsil.${this.#key}`) return "same";
+    const before = JSON.stringify([this.kept, this.list]);
+    this.#read();
+    if (before === JSON.stringify([this.kept, this.list])) return "same";
+    return this.kept ? "changed" : "gone";
+  }
+
+  /** Takes up what other tabs have made of it. */
+  #read() {
+    if (this.#takeIn() || !this.kept) return;
     this.kept = false;
-    keep(this.#key, text);
+    this.list = [];
+  }
+
+  /** @returns {boolean} whether there is a list on this device; what was this tab's alone is on it now */
+  #takeIn() {
+    const text = this.#lasting();
+    if (text === null) return false;
+    const alone = this.kept ? [] : this.list;
+    this.kept = true;
+    this.list = pruned(together(parseOwn(text), alone), Date.now());
+    if (alone.length > 0) this.#write(this.list);
+    return true;
+  }
+
+  /**
+   * To the one place where it is: private modes may forbid the device's, and a device may be full.
+   * @param {readonly Planned[]} list
+   */
+  #write(list) {
+    this.list = pruned(list, Date.now());
+    const text = JSON.stringify(this.list);
+    this.kept &&= this.#last(text);
+    keep(this.#key, this.kept ? null : text);
+    if (!this.kept) this.#last(null);
   }
 
   /** @param {string | null} text */

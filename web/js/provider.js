@@ -141,7 +141,8 @@ async function changePasskeys(change, done) {
 }
 
 function tellList() {
-  if (own !== null) store.dispatch({ type: "list", list: own.list, kept: own.kept });
+  // A list that another tab changes is shown to nobody who has signed out.
+  if (own !== null && store.state.provider !== null) store.dispatch({ type: "list", list: own.list, kept: own.kept });
 }
 
 /** @param {import("./consultationview.js").Wish} wish */
@@ -174,7 +175,7 @@ async function create({ startsAt, minutes, opensBefore, links, note }) {
       opensAt: made.opens_at,
       closesAt: made.closes_at,
     };
-    own?.save([...own.list, planned]);
+    own?.change((list) => [...list, planned]);
     tellList();
     store.dispatch({ type: "made", made: planned });
   } catch (error) {
@@ -206,7 +207,7 @@ async function leave(everywhere, passkeys = false) {
 
 /** @param {Planned} planned */
 function forget(planned) {
-  own?.save(own.list.filter(({ room }) => room !== planned.room));
+  own?.change((list) => list.filter(({ room }) => room !== planned.room));
   tellList();
 }
 
@@ -215,6 +216,13 @@ function keepList(kept) {
   own?.setKept(kept);
   tellList();
 }
+
+addEventListener("storage", ({ key }) => {
+  const change = own?.follow(key) ?? "same";
+  if (change === "same") return;
+  tellList();
+  if (change === "gone" && store.state.provider !== null) notify(t("own.gone"));
+});
 
 /** Those whose room is open, or was until a moment ago. */
 function openRooms() {
