@@ -41,6 +41,8 @@ async def test_from_a_code_to_a_call_with_the_security_code_to_compare(
     await client.page.reload()
     await client.shows("waiting-status")
     await host.sees_waiting("Dora")
+    for person in (host, client):
+        await person.page.evaluate("konsilProbe.listen()")
     await host.admits("Dora")
     await host.sees_more_frames(10)
     await client.sees_more_frames(10)
@@ -50,6 +52,9 @@ async def test_from_a_code_to_a_call_with_the_security_code_to_compare(
         found = re.search(r"\d{3}\s?\d{3}", code)
         assert found, "no secret was shared, so both compare"
         codes.append(re.sub(r"\s", "", found[0]))
+        said = " ".join(await person.page.evaluate("konsilProbe.announced"))
+        assert "compare the security code with" in said
+        assert " ".join(codes[-1]) in said, "digit by digit"
     assert codes[0] == codes[1]
 
     other = await stage.client()

@@ -228,6 +228,35 @@ test("changes are said once, and only what has changed", () => {
   );
 });
 
+test("a code to be compared is said at once, digit by digit, whenever its question comes up", () => {
+  const nobody = peopleOf([], view("in_call", "a", "b"), "me");
+  const security = (call, participant, code, verified = "code") =>
+    reduceCall(call, { type: "peer_security", participant, verified, code });
+  const said = (before, after) => announcementsBetween(
+    { ...JOIN_START, phase: "call", call: before }, { ...JOIN_START, phase: "call", call: after },
+  );
+  const words = (name, code) => [{ key: "say.compare", values: { name, code }, urgent: true }];
+
+  assert.deepEqual(said(nobody, security(nobody, "a", "123456", "link")), []);
+  const first = security(nobody, "a", "123456");
+  assert.deepEqual(said(nobody, first), words("A", "1 2 3 4 5 6"));
+  assert.deepEqual(said(first, security(first, "a", "123456")), []);
+  assert.deepEqual(said(first, security(first, "a", "654321")), words("A", "6 5 4 3 2 1"));
+
+  // One after another, as they are shown.
+  const both = security(first, "b", "111111");
+  assert.deepEqual(said(first, both), []);
+  const compared = reduceCall(both, { type: "peer_compared", participant: "a" });
+  assert.deepEqual(said(both, compared), words("B", "1 1 1 1 1 1"));
+  const done = reduceCall(compared, { type: "peer_compared", participant: "b" });
+  assert.deepEqual(said(compared, done), []);
+
+  // A new one in the place of one that was compared is a question again.
+  assert.deepEqual(said(done, security(done, "a", "222222")), words("A", "2 2 2 2 2 2"));
+  const refused = reduceCall(first, { type: "peer_refused", participant: "a", reason: "replayed" });
+  assert.deepEqual(said(first, refused), []);
+});
+
 test("loudness runs from silence to full, and bears an empty buffer", () => {
   assert.equal(loudness(new Float32Array(8)), 0);
   assert.equal(loudness(new Float32Array(0)), 0);

@@ -5,7 +5,7 @@
  * @typedef {import("./visitstate.js").VisitData & {phase: string}} State
  * @typedef {{key: import("./i18n.js").Key, values?: Record<string, string | number>, urgent?: boolean}} Announcement
  */
-import { healthOf } from "./callstate.js";
+import { asks, healthOf } from "./callstate.js";
 
 /** @type {Readonly<Partial<Record<import("./callstate.js").Health, import("./i18n.js").Key>>>} */
 const HEALTH = Object.freeze({
@@ -49,8 +49,10 @@ export function announcementsBetween(before, after) {
   if (before.channel === "reconnecting" && after.channel === "open") {
     said.push({ key: "say.back" });
   }
+  const nameOf = (/** @type {import("./callstate.js").Remote} */ remote) =>
+    remote.name || (after.appointment?.provider ?? "");
   for (const remote of after.call) {
-    const name = remote.name || (after.appointment?.provider ?? "");
+    const name = nameOf(remote);
     const known = before.call.find((other) => other.id === remote.id);
     const health = healthOf(remote);
     const key = HEALTH[health];
@@ -67,6 +69,13 @@ export function announcementsBetween(before, after) {
     if (known !== undefined && known.video !== remote.video && known.sound + remote.sound === "") {
       said.push({ key: remote.video ? "say.camera_on" : "say.camera_off", values: { name } });
     }
+  }
+  // The question is shown within a picture, where nobody comes upon it by ear; digit by digit, as it is read.
+  const [asked, asking] = [before.call.find(asks), after.call.find(asks)];
+  const code = asking?.security?.code;
+  if (asking && code && (asked?.id !== asking.id || asked.security?.code !== code)) {
+    const values = { name: nameOf(asking), code: [...code].join(" ") };
+    said.push({ key: "say.compare", values, urgent: true });
   }
   if (after.told !== before.told && after.told !== null && after.told.text !== "") {
     said.push({ key: "say.told", values: { text: after.told.text } });

@@ -196,3 +196,8 @@ export function healthOf(remote) {
       return remote.present ? "connecting" : "away";
   }
 }
+
+/** Whether the code of this one is still to be compared. @param {Remote} remote */
+export function asks({ security, compared, refused }) {
+  return security?.verified === "code" && !compared && refused === null;
+}

@@ -1,6 +1,6 @@
 // @ts-check
 /** One person on the other side: picture, name, marks, the connection in words, its safety. */
-import { healthOf } from "./callstate.js";
+import { asks, healthOf } from "./callstate.js";
 import { on, View } from "./dom.js";
 import { icon } from "./icons.js";
 import { t } from "./language.js";
@@ -64,11 +64,6 @@ const PATH = Object.freeze({
 const NO_PICTURE = Object.freeze({
   "": "tile.camera_off", thin: "line.tile_thin", chosen: "line.tile_chosen", own: "line.tile_own",
 });
-
-/** Whether the code of this one is still to be compared. @param {Remote} remote */
-function asks({ security, compared, refused }) {
-  return security?.verified === "code" && !compared && refused === null;
-}
 
 /**
  * @param {string} id
