@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Route
 
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.patience import until
@@ -108,6 +109,31 @@ async def test_after_a_reload_nobody_sees_what_is_behind(
     await client.page.unroute("**/static/blur/model.bin")
     await notice.get_by_role("button").click()
     await _looks(client, "device-preview", blurred=True)
+
+
+async def test_a_camera_goes_dark_at_once_though_its_blur_is_still_loading(
+    stage: Stage, konsil: KonsilServer, seen_browser: Browser
+) -> None:
+    consultation = await konsil.invite()
+    client = await stage.client(browser=seen_browser)
+    late, asked = asyncio.Event(), asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        asked.set()
+        await late.wait()
+        await route.abort()
+
+    await client.page.goto(consultation.client_url)
+    await (await client.shows("camera-button")).click()
+    await _camera_dark(client)
+    await client.page.route("**/static/blur/model.bin", slow)
+    await (await client.shows("blur-checkbox")).check()
+    await client.see("camera-button").click()
+    await asyncio.wait_for(asked.wait(), 30)
+    assert "live" in await client.page.evaluate("konsilProbe.tracks('video')")
+    await client.see("camera-button").click()
+    await _camera_dark(client)
+    late.set()
 
 
 async def _camera_dark(person: Person) -> None:

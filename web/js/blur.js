@@ -23,14 +23,16 @@ const PATIENCE = 20_000;
  * @param {MediaStreamTrack} raw ended with what is made of it
  * @param {(reason: "slow" | "failed") => void} over it has stopped by itself: the machine is too slow, or
  *   the browser would not go on. Nothing comes any more, blurred or not
+ * @param {AbortSignal} signal nobody waits for it any more
  * @returns {Promise<Blurred>} when it can be shown
- * @throws {Error} it cannot be had; the camera's track is left as it was
+ * @throws {Error} it cannot be had, or is not wanted; the camera's track is left as it was
  */
-export async function blurred(raw, over) {
+export async function blurred(raw, over, signal) {
+  signal.throwIfAborted();
   const worker = startWorker("blurworker");
   let ended = false;
   try {
-    await ready(worker);
+    await ready(worker, signal);
   } catch (error) {
     worker.terminate();
     throw error;
@@ -52,15 +54,16 @@ export async function blurred(raw, over) {
   return { track, raw, end };
 }
 
-/** @param {Worker} worker @returns {Promise<void>} */
-function ready(worker) {
+/** @param {Worker} worker @param {AbortSignal} signal @returns {Promise<void>} */
+function ready(worker, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("nothing came")), PATIENCE);
     const settle = (/** @type {boolean} */ fine) => {
       clearTimeout(timer);
       if (fine) resolve();
       else reject(new Error("the blur cannot be loaded"));
     };
+    const timer = setTimeout(settle, PATIENCE, false);
+    signal.addEventListener("abort", () => settle(false), { once: true });
     worker.addEventListener("message", ({ data }) => settle(data.type === "ready"), { once: true });
     worker.addEventListener("error", () => settle(false), { once: true });
   });

@@ -33,6 +33,8 @@ export class DeviceSet extends Emitter {
   #turn = { camera: 0, microphone: 0 };
   /** What the camera's picture is made into. @type {import("./blur.js").Blurred | null} */
   #blurred = null;
+  /** For a camera whose blur is loading: its light is on already. @type {AbortController | null} */
+  #loading = null;
 
   /** @param {Choice} choice what the person chose before, where known */
   constructor(choice) {
@@ -84,7 +86,7 @@ export class DeviceSet extends Emitter {
       track.enabled = on;
       this.#set({ microphone: on ? "on" : "off" });
     } else if (!on) {
-      this.#turn[kind] += 1;
+      this.#nextTurn(kind);
       this.#drop(kind);
       this.#set({ [kind]: "off" });
     } else {
@@ -110,10 +112,10 @@ export class DeviceSet extends Emitter {
     this.#choice = { ...this.#choice, blur: on };
     this.#set({ blur: on });
     const track = this.#track("camera");
-    const tried = this.state.camera === "blur_slow" || this.state.camera === "blur_failed";
+    const tried = this.#loading !== null || ["blur_slow", "blur_failed"].includes(this.state.camera);
     if (track === null && tried) await this.#reopen("camera");
     if (track === null) return;
-    this.#turn.camera += 1;
+    this.#nextTurn("camera");
     const raw = (this.#blurred?.raw ?? track).clone();
     if (on) await this.#takeBlurred(raw);
     else this.#take("camera", raw);
@@ -128,10 +130,16 @@ export class DeviceSet extends Emitter {
   close() {
     this.#closed = true;
     for (const kind of /** @type {const} */ (["camera", "microphone"])) {
-      this.#turn[kind] += 1;
+      this.#nextTurn(kind);
       this.#drop(kind);
     }
     this.#set({ camera: "idle", microphone: "idle" });
+  }
+
+  /** What is under way for the last one is of no use any more. @param {DeviceKind} kind */
+  #nextTurn(kind) {
+    if (kind === "camera") this.#loading?.abort();
+    return (this.#turn[kind] += 1);
   }
 
   /** @param {DeviceKind} kind */
@@ -149,7 +157,7 @@ export class DeviceSet extends Emitter {
    * @returns {Promise<DeviceStatus | null>} null where it succeeded or no longer matters
    */
   async #acquire(kinds) {
-    const turns = kinds.map((kind) => (this.#turn[kind] += 1));
+    const turns = kinds.map((kind) => this.#nextTurn(kind));
     const stale = () => this.#closed || kinds.some((kind, i) => this.#turn[kind] !== turns[i]);
     let stream;
     try {
@@ -181,12 +189,17 @@ export class DeviceSet extends Emitter {
       this.#drop("camera");
       this.#set({ camera: `blur_${reason}` });
     };
+    const loading = new AbortController();
+    loading.signal.addEventListener("abort", () => raw.stop());
+    this.#loading = loading;
     try {
       const { blurred } = await import("./blur.js");
-      const made = await blurred(raw, fail);
+      const made = await blurred(raw, fail, loading.signal);
+      if (this.#loading === loading) this.#loading = null;
       if (turn === this.#turn.camera) this.#take("camera", made.track, made);
       else made.end();
     } catch {
+      if (this.#loading === loading) this.#loading = null;
       raw.stop();
       fail("failed");
     }
