@@ -124,14 +124,14 @@ async def test_a_camera_goes_dark_at_once_though_its_blur_is_still_loading(
         await route.abort()
 
     await client.page.goto(consultation.client_url)
-    await (await client.shows("camera-button")).click()
+    await (await client.shows("camera-preview")).click()
     await _camera_dark(client)
     await client.page.route("**/static/blur/model.bin", slow)
     await (await client.shows("blur-checkbox")).check()
-    await client.see("camera-button").click()
+    await client.see("camera-preview").click()
     await asyncio.wait_for(asked.wait(), 30)
     assert "live" in await client.page.evaluate("konsilProbe.tracks('video')")
-    await client.see("camera-button").click()
+    await client.see("camera-preview").click()
     await _camera_dark(client)
     late.set()
 

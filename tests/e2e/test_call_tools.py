@@ -40,6 +40,8 @@ TRACES = """() => JSON.stringify([
   [...document.querySelectorAll("video, audio")].map((e) => e.srcObject && "media"),
 ])"""
 
+LIVE_SOUND = "konsilProbe.tracks('audio').filter((state) => state === 'live').length"
+
 
 async def _announced(person: Person, words: str) -> None:
     async def said() -> bool:
@@ -106,6 +108,20 @@ async def test_two_people_with_hands_a_thin_line_and_a_muted_microphone(
     await client.see("picture-again").click()
     await host.sees_more_frames(10)
     await client.sees_more_frames(10)
+
+    # Back in the waiting room nothing of the call goes on.
+    await client.page.locator("h1").focus()
+    await keys.press("p")
+    await expect(floating).to_have_attribute("aria-pressed", "true")
+    listening = await client.page.evaluate(LIVE_SOUND)
+    await host.see("back-button").click()
+    await client.shows("waiting-status")
+
+    async def quiet() -> bool:
+        small = await client.page.evaluate("document.pictureInPictureElement !== null")
+        return not small and await client.page.evaluate(LIVE_SOUND) < listening
+
+    await until(quiet, "the small window is closed and nobody listens")
 
 
 async def _sent_is_silent(person: Person) -> bool:

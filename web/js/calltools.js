@@ -107,6 +107,11 @@ export class CallTools extends Emitter {
     this.#tellSound();
   }
 
+  /** The call is on no screen any more: nobody listens, and no window stays open. */
+  rest() {
+    if (this.#state && !this.#closed) this.update({ ...this.#state, call: [] });
+  }
+
   get handUp() {
     return this.#hands.up;
   }

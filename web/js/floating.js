@@ -59,7 +59,11 @@ export class FloatingPicture {
     const stream = this.#window === null ? null : this.#streams.get(participant) ?? null;
     const moved = participant !== this.#participant;
     this.#participant = participant;
-    if (this.#window === null) return;
+    if (this.#window === null) {
+      // A window that is about to come must find that there is nobody to show any more.
+      if (participant === "") this.#video.srcObject = null;
+      return;
+    }
     if (stream === null) void this.close();
     else this.#show(stream);
     if (moved) this.#changed();
@@ -77,8 +81,14 @@ export class FloatingPicture {
     try {
       // A browser refuses before it knows how large the picture is.
       if (this.#video.readyState < HTMLMediaElement.HAVE_METADATA) await firstPicture(this.#video);
-      this.#window = await this.#video.requestPictureInPicture();
+      const shown = await this.#video.requestPictureInPicture();
+      if (this.#video.srcObject === null) {
+        await document.exitPictureInPicture().catch(() => {});
+        return true;
+      }
+      this.#window = shown;
     } catch {
+      if (this.#video.srcObject === null) return true;
       this.#video.srcObject = null;
       return false;
     }
@@ -88,8 +98,10 @@ export class FloatingPicture {
   }
 
   async close() {
-    if (this.#window !== null) await document.exitPictureInPicture().catch(() => {});
+    const open = this.#window !== null;
+    // First: by the time that the browser has closed it, it may be wanted again.
     this.#left();
+    if (open) await document.exitPictureInPicture().catch(() => {});
   }
 
   #left() {

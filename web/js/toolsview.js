@@ -73,6 +73,7 @@ export function createTools(tools, { element, stage, banners, bar, beside }) {
     showSettings: settings.show,
     remove: () => {
       for (const leaveOne of leave) leaveOne();
+      tools.rest();
       settings.remove?.();
       for (const added of [hand, floating, lines, dialog, dots]) added?.remove();
     },
