@@ -11,6 +11,8 @@ export class CheckGate {
   #check = null;
   /** @type {typeof import("./checkview.js") | null} */
   #views = null;
+  /** How often it has been stopped: a press before that is void. */
+  #stops = 0;
 
   /** @param {string} token @param {boolean} [host] */
   constructor(token, host = false) {
@@ -20,6 +22,7 @@ export class CheckGate {
 
   /** The call begins: the line is for that. */
   stop() {
+    this.#stops += 1;
     this.#check?.stop();
   }
 
@@ -32,14 +35,17 @@ export class CheckGate {
     const view = new View();
     /** @type {import("./checkview.js").Shown | null} */
     let shown = null;
+    let gone = false;
     const button = view.h("button", {
       type: "button",
       "data-testid": "check-button",
       onclick: on(async () => {
+        const stops = this.#stops;
         button.disabled = true;
         await this.#load().catch(() => {});
         button.disabled = false;
-        if (!show()) return;
+        // On a slow line that takes seconds, in which a call may have begun.
+        if (gone || stops !== this.#stops || !show()) return;
         shown?.focus();
         void this.#check?.start();
       }),
@@ -56,7 +62,10 @@ export class CheckGate {
       if (now) this.stop();
     });
     show();
-    return view.part(element, () => shown?.remove());
+    return view.part(element, () => {
+      gone = true;
+      shown?.remove();
+    });
   }
 
   async #load() {
