@@ -4,6 +4,7 @@ import { verifyReceipt } from "./api.js";
 import { on, View } from "./dom.js";
 import { download } from "./download.js";
 import { t } from "./language.js";
+import { OneByOne } from "./onebyone.js";
 import { fileName, JSON_TYPE } from "./receipts.js";
 import { keep, recall } from "./tabmemory.js";
 
@@ -15,16 +16,22 @@ import { keep, recall } from "./tabmemory.js";
 /** More people than this have not been in one room. */
 const HELD_MOST = 100;
 
+/** Between two that one person hands over, ms: each is asked about at the server, in the host's name. */
+const PAUSE = 3000;
+
 /** The receipts of one room that came to this tab; they go with it. */
 export class Receipts {
   #key;
   #room;
   /** @type {readonly Held[]} */
   #held = [];
+  #looks = new OneByOne(PAUSE);
+  #changed;
 
-  /** @param {string} room */
-  constructor(room) {
+  /** @param {string} room @param {() => void} changed told when there is one more */
+  constructor(room, changed) {
     this.#room = room;
+    this.#changed = changed;
     this.#key = `receipts.${room}`;
     try {
       const kept = JSON.parse(recall(this.#key) ?? "[]");
@@ -44,18 +51,22 @@ export class Receipts {
    * @param {string} name as shown
    * @param {string} file
    */
-  async take(participant, name, file) {
+  take(participant, name, file) {
+    if (!this.#wants(participant, file)) return;
+    this.#looks.do(participant, async () => {
+      // What cannot be asked about now is handed over again after the next reconnection.
+      if (!this.#wants(participant, file) || !(await verifyReceipt(file))) return;
+      const others = this.#held.filter((one) => one.participant !== participant);
+      this.#held = [...others, { participant, name, file }];
+      keep(this.#key, JSON.stringify(this.#held));
+      this.#changed();
+    });
+  }
+
+  /** @param {string} participant @param {string} file */
+  #wants(participant, file) {
     const known = this.#held.some((one) => one.file === file);
-    if (known || this.#held.length >= HELD_MOST || !isAbout(file, this.#room, participant)) return;
-    try {
-      if (!(await verifyReceipt(file))) return;
-    } catch {
-      // Handed over again after the next reconnection.
-      return;
-    }
-    const others = this.#held.filter((one) => one.participant !== participant);
-    this.#held = [...others, { participant, name, file }];
-    keep(this.#key, JSON.stringify(this.#held));
+    return !known && this.#held.length < HELD_MOST && isAbout(file, this.#room, participant);
   }
 }
 

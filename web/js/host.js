@@ -43,12 +43,12 @@ const parsed = takeFragment("host");
 
 if (parsed.ok) {
   const { token, room } = parsed.link;
-  const receipts = new Receipts(room);
+  const receipts = new Receipts(room, () => void page.then(({ refresh }) => refresh()));
   const visit = new Visit({
     page: "host", fragment: parsed.fragment, link: parsed.link, dispatch: store.dispatch,
     onreceipt: ({ participant, receipt }) => {
       const name = store.state.room?.participants.find(({ id }) => id === participant)?.name ?? "";
-      void receipts.take(participant, name, receipt).then(() => page.then(({ refresh }) => refresh()));
+      receipts.take(participant, name, receipt);
     },
     onstream: () => void page.then(({ refresh }) => refresh()),
   });
