@@ -11,7 +11,7 @@ import {
   waitingOf,
 } from "../../web/js/hoststate.js";
 import { JOIN, JOIN_START, reduceJoin } from "../../web/js/joinstate.js";
-import { PROVIDER, PROVIDER_START, reduceProvider, refusalOf } from "../../web/js/providerstate.js";
+import { newcomers, PROVIDER, PROVIDER_START, reduceProvider, refusalOf } from "../../web/js/providerstate.js";
 import { signInWords } from "../../web/js/signinview.js";
 import { createStore } from "../../web/js/store.js";
 
@@ -212,6 +212,25 @@ test("making a consultation", () => {
   assert.deepEqual([state.phase, state.made], ["form", null]);
   // From the list.
   assert.deepEqual(run(reduceProvider, home, { type: "made", made }).made, made);
+});
+
+test("at the desk nobody knocks again after a moment in which a queue could not be seen", () => {
+  const queue = (...names) => ({ waiting: names.map((name) => ({ name, since: 5, connected: true })) });
+  let state = PROVIDER_START;
+  const knocks = (queues) => {
+    const before = state;
+    state = run(reduceProvider, state, { type: "queues", queues });
+    return newcomers(before, state).map(({ name }) => name);
+  };
+  assert.deepEqual(knocks({ r: queue("Dora"), s: null }), ["Dora"]);
+  assert.deepEqual(knocks({ r: null, s: queue("Emil") }), ["Emil"]);
+  assert.equal(state.queues.r, null, "it is shown that it cannot be seen");
+  assert.deepEqual(knocks({ r: null, s: null }), []);
+  assert.deepEqual(knocks({ r: queue("Dora", "Fritz"), s: queue("Emil") }), ["Fritz"]);
+  assert.deepEqual(knocks({ r: queue("Fritz"), s: queue() }), []);
+  assert.deepEqual(knocks({ r: queue("Dora", "Fritz") }), ["Dora"], "who went and came is new");
+  assert.deepEqual(knocks({}), []);
+  assert.deepEqual(state.seen, {}, "of a room that is no longer asked about nothing stays");
 });
 
 test("what belongs to a sign-in goes with it", () => {

@@ -15,7 +15,7 @@ import { makeLink, parseFragment, subjectOf } from "./link.js";
 import { createDeskHome } from "./officeview.js";
 import { OwnList } from "./ownlist.js";
 import { startPage } from "./page.js";
-import { PROVIDER_START, reduceProvider, refusalOf, waitingInAll } from "./providerstate.js";
+import { newcomers, PROVIDER_START, reduceProvider, refusalOf, waitingInAll } from "./providerstate.js";
 import { createSignedOut, createSigningIn } from "./signinview.js";
 import { createStore } from "./store.js";
 
@@ -257,9 +257,8 @@ function keepShowing() {
 }
 
 store.subscribe((state, before) => {
-  const known = new Set(waitingInAll(before).map(({ name, since }) => `${since} ${name}`));
-  const first = waitingInAll(state).find(({ name, since }) => !known.has(`${since} ${name}`));
-  if (state.queues === before.queues || first === undefined) return;
+  const [first] = newcomers(before, state);
+  if (first === undefined) return;
   const words = t("own.waiting", { names: first.name });
   announce(words);
   play("knock");

@@ -18,6 +18,7 @@
  * @property {readonly Planned[]} list
  * @property {boolean} kept whether the list outlives the tab
  * @property {Readonly<Record<string, Queue | null>>} queues by room; null: cannot be seen at present
+ * @property {Readonly<Record<string, Queue>>} seen the same, as each was seen last
  * @property {string} nextLink another sign-in link; "" until asked for
  * @property {import("./api.js").Ways} ways how one can sign in here, besides with a link
  * @property {readonly Passkey[]} passkeys of who is signed in
@@ -52,6 +53,7 @@ export const PROVIDER_START = Object.freeze({
   list: [],
   kept: false,
   queues: {},
+  seen: {},
   nextLink: "",
   ways: { passkey: false, openid: null },
   passkeys: [],
@@ -86,7 +88,7 @@ function absorb(state, event) {
     case "list":
       return { ...state, list: event.list, kept: event.kept };
     case "queues":
-      return { ...state, queues: event.queues };
+      return { ...state, queues: event.queues, seen: seenOf(state.seen, event.queues) };
     case "next_link":
       return { ...state, nextLink: event.link };
     case "ways":
@@ -95,6 +97,34 @@ function absorb(state, event) {
       return { ...state, passkeys: event.passkeys };
   }
 }
+
+/**
+ * @param {ProviderState["seen"]} before
+ * @param {ProviderState["queues"]} queues
+ */
+function seenOf(before, queues) {
+  /** @type {Record<string, Queue>} */
+  const seen = {};
+  for (const [room, queue] of Object.entries(queues)) {
+    const last = queue ?? before[room];
+    if (last !== undefined) seen[room] = last;
+  }
+  return seen;
+}
+
+/**
+ * Those who have come between two states. Who was there before a moment in which nothing could be seen
+ * has not come anew.
+ * @param {ProviderState} before
+ * @param {ProviderState} after
+ */
+export function newcomers(before, after) {
+  const known = new Set(everybody(before).map(({ name, since }) => `${since} ${name}`));
+  return everybody(after).filter(({ name, since }) => !known.has(`${since} ${name}`));
+}
+
+/** @param {ProviderState} state */
+const everybody = ({ seen }) => Object.values(seen).flatMap(({ waiting }) => waiting);
 
 /** Codes after which nothing can be done here without another sign-in. */
 const FINAL = new Set([
