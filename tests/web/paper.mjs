@@ -177,6 +177,10 @@ Object.assign(globalThis, {
   },
 });
 
+// A note that would still be shown for seconds keeps no test from its end.
+const { setTimeout: start } = globalThis;
+globalThis.setTimeout = (...options) => start(...options).unref();
+
 /** What is asked of the server that is no file. @type {(path: string) => Promise<Response>} */
 let api = async () => new Response(null, { status: 404 });
 

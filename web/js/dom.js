@@ -73,6 +73,23 @@ function focusNear(parent) {
   if (near instanceof HTMLElement) near.focus();
 }
 
+/**
+ * However often it is pressed, the work is done once: the button is off meanwhile, and keeps the keyboard's place.
+ * @param {HTMLButtonElement} button
+ * @param {() => Promise<void>} work
+ */
+export async function once(button, work) {
+  if (button.disabled) return;
+  const focused = document.activeElement === button;
+  button.disabled = true;
+  try {
+    await work();
+  } finally {
+    button.disabled = false;
+    if (focused && document.activeElement === document.body) button.focus();
+  }
+}
+
 /** @template S */
 export class View {
   /** @type {Array<(state: S) => void>} */

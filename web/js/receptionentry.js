@@ -1,6 +1,6 @@
 // @ts-check
 /** One who waits, as the reception sees them: how long, how it is going, words to them, and the way on. */
-import { on, View } from "./dom.js";
+import { on, once, View } from "./dom.js";
 import { clock, timeOfDay } from "./i18n.js";
 import { currentLanguage, t } from "./language.js";
 import { placesBeside } from "./receptionstate.js";
@@ -84,6 +84,11 @@ function createWords(view, id, { tell }) {
   view.bind((entry) => entry, ([, room, desk]) => {
     where = { token: desk.token, room: room.room, provider: desk.name };
   });
+  const button = view.h(
+    "button",
+    { type: "submit", class: "primary", "data-testid": "greet-send" },
+    () => t("reception.send"),
+  );
   const send = async () => {
     const words = text.value.trim();
     if (words === "") text.focus();
@@ -103,7 +108,7 @@ function createWords(view, id, { tell }) {
         class: "tell-form", novalidate: true,
         onsubmit: on((/** @type {SubmitEvent} */ event) => {
           event.preventDefault();
-          void send();
+          void once(button, send);
         }),
       },
       view.h(
@@ -127,7 +132,7 @@ function createWords(view, id, { tell }) {
         view.h("label", { class: "label", for: field }, ([p]) => t("reception.words", { name: p.name })),
         text,
       ),
-      view.h("button", { type: "submit", class: "primary", "data-testid": "greet-send" }, () => t("reception.send")),
+      button,
       view.h("p", { class: "hint" }, () => t("reception.words_hint")),
     ),
   );

@@ -1,7 +1,7 @@
 // @ts-check
 /** In the host's panel: words to those who wait, and how long it takes; whoever comes later is told too. */
 import { notify } from "./announcer.js";
-import { on, View } from "./dom.js";
+import { on, once, View } from "./dom.js";
 import { waitingOf } from "./hoststate.js";
 import { t } from "./language.js";
 import { retold } from "./told.js";
@@ -57,24 +57,26 @@ export function createTellBox(tell) {
   const text = view.h("textarea", {
     id: "tell-text", rows: 2, maxlength: TEXT_MOST, "data-testid": "tell-text",
   });
-  const submit = async (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
+  const send = view.h("button", { type: "submit", "data-testid": "tell-send" }, () => t("tell.send"));
+  const submit = async () => {
     /** @type {Words} */
     const words = {
       text: text.value.trim(),
       ...(minutes.value === "" ? {} : { minutes: Number(minutes.value) }),
       ...(whom.value === "" ? {} : { participant: whom.value }),
     };
-    if (whom.value === "") {
-      standing = { ...words, at: now() };
-      known = new Set(latest === null ? [] : waitingOf(latest).map(({ id }) => id));
-    }
-    if ((await tell(words)) === "") {
-      text.value = "";
-      notify(t("tell.told"));
-    } else {
+    // Who comes while it is on its way may be told twice, but not go without.
+    const [sentAt, there] = [now(), latest === null ? [] : waitingOf(latest)];
+    if ((await tell(words)) !== "") {
       notify(t("desk.not_done"));
+      return;
     }
+    text.value = "";
+    notify(t("tell.told"));
+    if (words.participant !== undefined) return;
+    standing = { ...words, at: sentAt };
+    known = new Set(there.map(({ id }) => id));
+    if (latest !== null) tellNewcomers(latest);
   };
   const now = () => Date.now() + (latest?.skew ?? 0);
 
@@ -98,11 +100,17 @@ export function createTellBox(tell) {
     view.h("summary", { "data-testid": "tell-open" }, () => t("tell.title")),
     view.h(
       "form",
-      { class: "tell-form", novalidate: true, onsubmit: on((event) => void submit(event)) },
+      {
+        class: "tell-form", novalidate: true,
+        onsubmit: on((/** @type {SubmitEvent} */ event) => {
+          event.preventDefault();
+          void once(send, submit);
+        }),
+      },
       labelled(view, whom, "tell.whom"),
       labelled(view, minutes, "tell.minutes"),
       labelled(view, text, "tell.text"),
-      view.h("button", { type: "submit", "data-testid": "tell-send" }, () => t("tell.send")),
+      send,
       view.h("p", { class: "hint" }, () => t("tell.hint")),
     ),
   );
