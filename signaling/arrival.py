@@ -10,7 +10,7 @@ from waiting_room.participant import (
     Participant,
     Role,
 )
-from waiting_room.tokens import Claims
+from waiting_room.tokens import Came, Claims
 
 
 def participant_id(room: str, secret: str) -> str:
@@ -32,6 +32,15 @@ class Arrival:
     last_seq: int
     reopen: bool
     groups: bool
+
+    @property
+    def came(self) -> int | None:
+        """Since when they wait for this provider, in ms; None: since now. What the token says of
+        one is said of no other who may have got hold of it."""
+        came = self.claims.came
+        if isinstance(came, Came) and came.participant == self.participant:
+            return came.at
+        return None
 
     def is_same_page(self, participant: Participant | None) -> bool:
         """Whether this page load is the one last seen."""

@@ -269,6 +269,7 @@ class Arrivals:
             arrival.instance,
             self._deps.store.node,
             arrival.groups,
+            arrival.came,
         )
         if self._is_closed(claims):
             # A call under way may run on, and whoever was in it may come back to it.

@@ -13,7 +13,7 @@ from signaling.answers import answer, read_body
 from signaling.arrival import participant_id
 from signaling.credentials import Credentials, participant_secret
 from signaling.deps import Deps
-from signaling.forms import ParticipantId, Token
+from signaling.forms import ParticipantId, Secret, Token
 from signaling.hub import Hub
 from signaling.limits import Allowances
 from waiting_room.errors import Refused
@@ -26,7 +26,7 @@ from waiting_room.invitations import (
 from waiting_room.links import ID_BYTES, new_id
 from waiting_room.participant import INSIDE, Onward, Participant, Role, Status
 from waiting_room.session import LIVE_MAX, Refusal, Session
-from waiting_room.tokens import Claims, TokenType, mint
+from waiting_room.tokens import Came, Claims, TokenType, mint
 
 RATE: Final = (1.0, 60)
 """What one reception may do a second, after a burst of so many: as many as may wait, one by one."""
@@ -65,6 +65,13 @@ class Passing(msgspec.Struct, forbid_unknown_fields=True):
     token: Token | None = None
 
 
+class GoingOn(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /api/v1/onward; the secret is the participant's in the other room."""
+
+    secret: Secret | None = None
+
+
+_going_on: Final = msgspec.json.Decoder(GoingOn)
 _new_link: Final = msgspec.json.Decoder(NewLink)
 _greeting: Final = msgspec.json.Decoder(Greeting)
 _passing: Final = msgspec.json.Decoder(Passing)
@@ -158,20 +165,30 @@ class ReceptionApi:
     async def onward(self, request: web.Request) -> web.StreamResponse:
         """Give one whom the reception has asked to go on a token of the other room.
 
-        It comes without that link's secret, which is in the browsers of those two alone.
+        It comes without that link's secret, which is in the browsers of those two alone. Who stays
+        with the same provider does not lose the time for which they have waited.
         """
         claims = await self._credentials.claims(request, _GUESTS)
+        going = await read_body(request, _going_on)
         session = await self._deps.store.load(claims.room)
         secret = participant_secret(request)
         who = participant_id(claims.room, secret) if secret else ""
         known = None if session is None else session.find(who)
-        if known is None or known.onward is None or known.status is not Status.WAITING:
+        if (
+            session is None
+            or known is None
+            or known.onward is None
+            or known.status is not Status.WAITING
+        ):
             raise Refused("not_allowed", "only for one whom the reception has asked to go on")
         target = await self._deps.store.load(known.onward.room)
         epoch = None if target is None else self._deps.providers.epoch(target.provider)
         if target is None or epoch is None:
             raise _not_open()
         _refuse_closed(target)
+        came: Came | msgspec.UnsetType = msgspec.UNSET
+        if going.secret is not None and target.provider == session.provider:
+            came = Came(participant_id(target.room, going.secret), known.since)
         made = guest_claims(
             target.provider,
             epoch,
@@ -181,6 +198,7 @@ class ReceptionApi:
             now=self._deps.clock.wall(),
             closes_at=target.closes_at // 1000,
             typ=TokenType.CLIENT,
+            came=came,
         )
         return answer({"token": self._mint(made), "closes_at": made.exp * 1000})
 

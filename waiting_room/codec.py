@@ -15,7 +15,7 @@ import msgspec
 from .errors import KonsilError
 from .session import Session
 
-FORMAT: Final = 3  # another number for every change of the fields of Session or Participant
+FORMAT: Final = 4  # another number for every change of the fields of Session or Participant
 REVISION_LENGTH: Final = 16
 
 

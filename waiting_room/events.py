@@ -17,6 +17,7 @@ class Join:
     instance: str
     node: str
     groups: bool = False
+    came: int | None = None  # since when they wait for this provider, if they were passed on
 
 
 @dataclass(frozen=True, slots=True)

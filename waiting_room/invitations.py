@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from .errors import Refused
-from .tokens import LIFETIME_MAX, Claims, SigningKey, TokenType, mint
+from .tokens import LIFETIME_MAX, Came, Claims, SigningKey, TokenType, mint
 
 MINUTES_MIN: Final = 5
 MINUTES_MAX: Final = 480
@@ -125,10 +127,11 @@ def guest_claims(
     now: float,
     closes_at: int,
     typ: TokenType = TokenType.GUEST,
+    came: Came | msgspec.UnsetType = msgspec.UNSET,
 ) -> Claims:
     """The claims of a guest's token to a consultation under way: from now on for the rest of it.
 
-    Or of a client's, for one whom the reception has passed on.
+    Or of a client's, for one whom the reception has passed on, who may have `came` before.
 
     Raises Refused `token_closed` where there is no rest.
     """
@@ -144,6 +147,7 @@ def guest_claims(
         exp=closes_at,
         jti=jti,
         epoch=epoch,
+        came=came,
     )
 
 

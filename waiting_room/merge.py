@@ -46,7 +46,7 @@ def merge(stored: Session, held: Session) -> Session:
     theirs = {p.id: p for p in stored.participants}
     both = [_later(p, ours.get(p.id, p)) for p in stored.participants]
     both += [p for p in held.participants if p.id not in theirs]
-    participants = keep_bounded(tuple(sorted(both, key=lambda p: p.place)))
+    participants = keep_bounded(tuple(sorted(both, key=lambda p: p.line)))
 
     lock = max(stored, held, key=lambda s: (s.lock_changed, s.locked))
     merged = replace(

@@ -62,11 +62,18 @@ class Participant:
     since: int  # when `status` came about
     node: str | None  # which node holds the socket; None: nobody does
     away_since: int | None  # when the socket was lost; None while connected, or when no longer live
-    place: int  # the session version at which they took their place; the line is sorted by it
+    place: int  # the session version at which it was taken, by them or by whom they go before
     changed: int  # the session version that last changed this participant
     groups: bool = False  # whether the page last seen can take part in a group
     onward: Onward | None = None  # only while waiting, as is what follows
     devices: ShownDevices | None = None
+    came: int | None = None  # passed on from a room of the same provider: when they came there
+
+    @property
+    def line(self) -> tuple[int, bool, int]:
+        """What the line is sorted by. Whoever is passed on stands in the place of one who came
+        later, and just before."""
+        return self.place, self.came is None, self.came or 0
 
     @property
     def connected(self) -> bool:

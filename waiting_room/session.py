@@ -282,6 +282,9 @@ def _join(session: Session, event: Join, now_ms: int) -> Session | Refusal:
         changed=version,
         groups=event.groups,
     )
+    # Once: who has been here and left has given up that place.
+    if event.came is not None and known is None and not is_host:
+        return _put_since(session, newcomer, min(event.came, now_ms))
     return _put_last(session, newcomer)
 
 
@@ -343,7 +346,7 @@ def _move(session: Session, target: str, verb: Verb, now_ms: int) -> Session | R
     version = session.version + 1
     moved = replace(found, status=status, since=now_ms, changed=version, onward=None, devices=None)
     if status is Status.WAITING:
-        return _put_last(session, replace(moved, place=version))
+        return _put_last(session, replace(moved, place=version, came=None))
     if status not in LIVE:
         moved = replace(moved, node=None, away_since=None)
     return _put(session, moved)
@@ -402,6 +405,15 @@ def _put(session: Session, participant: Participant) -> Session:
 def _put_last(session: Session, participant: Participant) -> Session:
     others = tuple(p for p in session.participants if p.id != participant.id)
     return replace(session, participants=(*others, participant))
+
+
+def _put_since(session: Session, participant: Participant, came: int) -> Session:
+    """Before all who have begun to wait later than `came`."""
+    later = (p for p in session.participants if p.status is Status.WAITING and p.since > came)
+    place = next((p.place for p in later), participant.place)
+    placed = replace(participant, since=came, came=came, place=place)
+    line = sorted((*session.participants, placed), key=lambda p: p.line)
+    return replace(session, participants=tuple(line))
 
 
 def keep_bounded(participants: tuple[Participant, ...]) -> tuple[Participant, ...]:

@@ -40,6 +40,13 @@ class TokenType(StrEnum):
 ROOMLESS: Final = frozenset({TokenType.PROVIDER, TokenType.RECEPTION})
 
 
+class Came(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Since when somebody waits, who has been passed on from another room of the same provider."""
+
+    participant: _Text  # whom it is said of: their id in the room of the token
+    at: _Second  # ms since 1970, by our own clock
+
+
 class Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a token says. Times are whole seconds since 1970.
 
@@ -56,6 +63,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     exp: _Second
     jti: _Text
     epoch: _Second  # the provider's key epoch at the time of minting
+    came: Came | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def opens_at(self) -> int:
@@ -226,4 +234,6 @@ def _flaw(claims: Claims) -> str | None:
         return "role and type differ"
     if (claims.room == "") is not (claims.typ in ROOMLESS):
         return "a provider's and a reception's token have no room, every other one has"
+    if claims.came is not msgspec.UNSET and claims.typ is not TokenType.CLIENT:
+        return "nobody but a client is passed on"
     return None

@@ -55,12 +55,15 @@ async def test_from_the_reception_to_another_room_and_into_a_call_there(
     await expect(entry.get_by_test_id("shown-devices")).to_contain_text("camera", timeout=SEEN)
     await _fits(dora, "told by the reception")
 
+    emil = await stage.client()
+    await emil.knocks(there.client_url, "Emil")
     await entry.get_by_test_id("pass-open").click()
     await entry.get_by_test_id("pass-where").select_option(there.room)
     await entry.get_by_test_id("pass-send").click()
     await expect(host.see("passed-on")).to_contain_text(PROVIDER)
     await dora.see("onward-go").click()
-    await other.sees_waiting("Dora")
+    # Who came later waits on, though here before.
+    await other.sees_waiting("Dora", "Emil")
     assert await dora.see("name-input").count() == 0, "nothing has to be said twice"
     await expect(host.see("waiting-entry")).to_have_count(0)
 

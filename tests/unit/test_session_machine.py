@@ -43,8 +43,9 @@ people = st.sampled_from([f"p{i}" for i in range(8)])
 nodes = st.sampled_from(["n1", "n2"])
 instances = st.sampled_from(["page-1", "page-2"])
 names = st.sampled_from(["Anna", "Bert"])
+came = st.one_of(st.none(), st.integers(-3, 3).map(lambda ms: 1_800_000_000_000 + ms))
 events: st.SearchStrategy[Event] = st.one_of(
-    st.builds(Join, people, st.sampled_from(Role), names, instances, nodes),
+    st.builds(Join, people, st.sampled_from(Role), names, instances, nodes, st.just(False), came),
     st.builds(Disconnect, people, instances, nodes),
     st.builds(Admit, people, people),
     st.builds(Decline, people, people),
@@ -100,7 +101,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.admitted -= {p.id for p in self.session.participants if p.status not in INSIDE}
 
     def check_line(self, before: Session, event: Event) -> None:
-        """Nobody overtakes anybody: only the one concerned may move, and only to the end."""
+        """Nobody here overtakes anybody: only the one concerned may move, and only to the end."""
         concerned = getattr(event, "participant", None)
         now = [p.id for p in self.session.participants]
         old = [p.id for p in before.participants if p.id in now]
@@ -135,8 +136,10 @@ class SessionMachine(RuleBasedStateMachine):
     def each_is_there_once_and_in_place(self) -> None:
         ids = [p.id for p in self.session.participants]
         assert len(ids) == len(set(ids))
-        places = [p.place for p in self.session.participants]
-        assert places == sorted(set(places))
+        line = [p.line for p in self.session.participants]
+        assert line == sorted(line)
+        own = [p.place for p in self.session.participants if p.came is None]
+        assert own == sorted(set(own))
         assert all(p.changed <= self.session.version for p in self.session.participants)
 
     @invariant()

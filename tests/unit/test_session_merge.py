@@ -87,6 +87,11 @@ people = st.sampled_from(["host", "anna", "bert", "cora", "dora"])
 steps = st.lists(
     st.one_of(
         st.builds(join, people, st.just(Role.CLIENT), st.sampled_from(["n1", "n2"])),
+        st.builds(
+            lambda who, ms: Join(who, Role.CLIENT, who, "page-1", "n1", came=NOW - ms),
+            people,
+            st.integers(0, 3),
+        ),
         st.builds(lambda who: Admit("host", who), people),
         st.builds(lambda who: Decline("host", who), people),
         st.builds(lambda who: BackToWaiting("host", who), people),
@@ -114,8 +119,8 @@ def test_merging_is_a_join(common: list[Event], ours: list[Event], theirs: list[
     assert merge(one, a) is one
     assert merge(one, b) is one
     assert one.version == max(a.version, b.version)
-    places = [p.place for p in one.participants]
-    assert places == sorted(places)
+    line = [p.line for p in one.participants]
+    assert line == sorted(line)
     sent_away = {Status.DECLINED, Status.REMOVED}
     for side in (a, b):
         for p in side.participants:

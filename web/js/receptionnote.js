@@ -136,9 +136,9 @@ export async function createReceptionNote(visit) {
  */
 async function askOnward(visit) {
   const headers = { "Konsil-Participant": visit.memory.secret };
-  const answer = await request("onward", visit.options.link.token, {}, headers);
-  const token = String(Reflect.get(Object(answer), "token"));
   const secret = randomName();
+  const answer = await request("onward", visit.options.link.token, { secret }, headers);
+  const token = String(Reflect.get(Object(answer), "token"));
   await Promise.race([
     recordConsent({ options: { link: { token } }, memory: { secret, fragment: token }, handReceipt: () => {} }),
     new Promise((resolve) => {

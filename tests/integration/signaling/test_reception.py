@@ -15,7 +15,7 @@ from signaling.reception_api import LOOK_RATE, RATE
 from signaling.room_search import ANSWER, QUESTION
 from tests.integration.signaling.conftest import NewPage, StartNode
 from tests.integration.signaling.house import PUBLIC_URL, Consultation, Deployment, Node
-from tests.integration.signaling.page import Page
+from tests.integration.signaling.page import Page, new_secret
 from tests.integration.signaling.raw import Answer
 from tests.integration.signaling.test_arrival_rates import Still
 from tests.integration.signaling.test_http_api import ask
@@ -82,9 +82,12 @@ class Desk:
         )
 
 
-async def goes_on(node: Node, page: Page, secret: str | None = None) -> Answer:
+async def goes_on(
+    node: Node, page: Page, secret: str | None = None, *, there: str | None = None
+) -> Answer:
     headers = {"Konsil_Participant": secret or page.secret}
-    return await ask(node, "/api/v1/onward", page.token, method="POST", body={}, **headers)
+    body = {} if there is None else {"secret": there}
+    return await ask(node, "/api/v1/onward", page.token, method="POST", body=body, **headers)
 
 
 def refusal(answer: Answer) -> tuple[int, str]:
@@ -321,6 +324,49 @@ async def test_who_is_passed_on_decides_and_waits_in_the_other_room(
     await ada.do("leave")
     await weber.view(lambda view: [p["name"] for p in view["participants"]] == ["Ada"])
     assert refusal(await goes_on(one, ada)) == (403, "not_allowed")
+
+
+async def test_the_time_that_one_has_waited_counts_in_another_room_of_the_same_provider(
+    start: StartNode, page: NewPage, deployment: Deployment, colleague: Provider
+) -> None:
+    one, other = await start("a"), await start("b")
+    there, theirs = deployment.consultation(), consultation_of(deployment, colleague)
+    ada, bob = page(CLIENT, name="Ada"), page(CLIENT, consultation=there, name="Bob")
+    cleo = page(CLIENT, consultation=theirs, name="Cleo")
+    first = (await ada.open(one))["server_time"]
+    for late in (bob, cleo):
+        deployment.clock.advance(60)
+        await late.open(other)
+    desk, colleagues = Desk(one, deployment), Desk(one, deployment, colleague)
+
+    async def token(secret: str | None, to: Consultation) -> str:
+        brought = colleagues.token if to is theirs else None
+        assert (await desk.passes(ada, to.room, brought)).status == 200
+        made = await goes_on(one, ada, there=secret)
+        assert made.status == 200
+        given: str = made.json["token"]
+        return given
+
+    # A colleague's patients have nothing to do with it; nor does anybody whom the token is not of.
+    secret = new_secret()
+    for to, said, used in (
+        (theirs, secret, secret),
+        (there, None, secret),
+        (there, secret, new_secret()),
+    ):
+        late = page(CLIENT, consultation=to, token=await token(said, to), secret=used)
+        assert (await late.open(other))["room"]["place"] == 2
+        await late.do("leave")
+
+    secret = new_secret()
+    moved = page(CLIENT, consultation=there, token=await token(secret, there), secret=secret)
+    assert (await moved.open(other))["room"]["place"] == 1
+    await bob.view(lambda view: view["place"] == 2)
+    (room,) = [r for r in (await desk.looks())["rooms"] if r["room"] == there.room]
+    assert [p["participant"] for p in room["waiting"]] == [moved.id, bob.id]
+    assert abs(room["waiting"][0]["since"] - first) < 5000
+
+    assert (await goes_on(one, ada, there="no secret")).json["field"] == "secret"
 
 
 async def test_passing_on_is_taken_back_by_the_reception_or_by_an_admission(
