@@ -190,7 +190,13 @@ def web_files(directory: Path) -> Iterator[Path]:
     """A little site: two pages, a script and what must not be served."""
     (directory / "js").mkdir(parents=True)
     (directory / "index.html").write_text("<!doctype html><title>Konsil</title>")
-    (directory / "join.html").write_text("<!doctype html><title>Join</title>" + "<p>x</p>" * 200)
+    words = "".join(
+        f'<link rel="preload" as="fetch" crossorigin href="/static/i18n/{language}.json">\n'
+        for language in ("en", "de", "fr")
+    )
+    (directory / "join.html").write_text(
+        f"<!doctype html><title>Join</title>\n{words}" + "<p>x</p>" * 200
+    )
     (directory / "js" / "join.js").write_text("export const answer = 42;\n" * 100)
     (directory / "__init__.py").write_text('"""Not for browsers."""')
     (directory / "js" / ".hidden.js").write_text("")
