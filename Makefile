@@ -24,7 +24,7 @@ NODE_PROGRAMS := node=nodejs npm=npm
 # Debian 12's Node 18 has WebCrypto, but not yet as a global.
 NODE_FLAGS = $(shell node -e 'if (parseInt(process.versions.node) < 20) console.log("--experimental-global-webcrypto")')
 
-.PHONY: help run test check unit integration e2e bench soak fmt clean
+.PHONY: help run test check unit integration e2e bench soak pictures fmt clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -61,6 +61,9 @@ soak: .make/dev .make/node .make/test-programs ## what takes long, and a hundred
 	$(BIN)/pytest -m soak --timeout=1800 tests || failed=1; \
 		$(BIN)/pytest tests/unit --hypothesis-profile=soak --timeout=3600 || failed=1; \
 		exit $${failed:-0}
+
+pictures: .make/dev .make/test-programs ## the help page's pictures anew, by playing what they show
+	KONSIL_PICTURES=web/img/help $(BIN)/pytest -m soak tests/e2e/test_help_pictures.py
 
 fmt: .make/dev ## format and repair what ruff can
 	$(BIN)/ruff check --fix .

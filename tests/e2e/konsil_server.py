@@ -116,7 +116,7 @@ class KonsilServer:
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as session,
-                session.get(self.direct_url + path) as answer,
+                session.get(self.direct_url + path, ssl=False) as answer,
             ):
                 return answer.status
         except (aiohttp.ClientError, OSError, TimeoutError):

@@ -287,6 +287,19 @@ async def test_help_is_there_for_everybody(stage: Stage, konsil: KonsilServer) -
     await _fits(visitor, "help")
     assert await visitor.context.cookies() == []
 
+    # Pictures come when they are near, in the reader's language, and move nothing when they come.
+    pictures = visitor.see("help-picture")
+    last = pictures.last
+    assert not await last.evaluate("e => e.complete"), "those far below are not loaded at first"
+    height = await page.evaluate("document.body.scrollHeight")
+    for picture in await pictures.all():
+        await picture.scroll_into_view_if_needed()
+        await expect(picture).to_have_js_property("complete", True)
+        address, wide = await picture.evaluate("e => [e.currentSrc, e.naturalWidth]")
+        assert "/static/img/help/de/" in address
+        assert wide == int(await picture.get_attribute("width") or 0)
+    assert await page.evaluate("document.body.scrollHeight") == height
+
 
 async def test_a_used_link_of_somebody_else_does_not_open_ones_own_desk(
     stage: Stage, konsil: KonsilServer
