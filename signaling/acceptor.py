@@ -24,8 +24,12 @@ HANDSHAKE_S: Final = 10.0
 HURRIED_HANDSHAKE_S: Final = 3.0
 """What a TLS handshake may take, and what it may where few seats are left."""
 
-_BATCH: Final = 16  # accepted per wake-up, so that those who are connected get their turn
+# Accepted per wake-up, so that those who are connected get their turn; and with those who have gone
+# again, who cost little.
+_BATCH: Final = 16
+_MOST: Final = 128
 _PAUSE_S: Final = 0.5
+_ESTABLISHED: Final = 1
 
 # accept(2): errors of the connection that was to be accepted, which is gone.
 _GONE: Final = frozenset(
@@ -80,7 +84,10 @@ class Acceptor:
         await self._starting.stop()
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_BATCH):
+        begun = 0
+        for _ in range(_MOST):
+            if begun == _BATCH:
+                return
             try:
                 sock, peer = listener.accept()
             except BlockingIOError:
@@ -99,6 +106,11 @@ class Acceptor:
                 self._paused = asyncio.get_running_loop().call_later(_PAUSE_S, self._resume)
                 return
             self._failing = False
+            if _has_left(sock):
+                self._refused("left")
+                sock.close()
+                continue
+            begun += 1
             seat = self._seats.take(str(peer[0]))
             if isinstance(seat, Full):
                 self._refused(seat.value)
@@ -137,3 +149,13 @@ class Acceptor:
         self._paused = None
         for listener in self._listeners:
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+
+def _has_left(sock: socket.socket) -> bool:
+    """Whether the other end has closed before it was accepted.
+
+    Those who give up quickly and come again would else fill the queue with connections that are
+    dead by the time they are accepted, and everybody would wait behind the work for these.
+    """
+    # The first octet of Linux' struct tcp_info is the state.
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED

@@ -25,9 +25,10 @@ RESUME_OUTCOMES: Final = ("memory", "spilled", "handover", "lost")
 """How a page that came back got on: from this node's memory, from Redis after its old node had put
 its messages there, by a handover from a node that still held it, or without its messages."""
 
-REFUSALS: Final = ("node", "address", "handshake", "accept_failed")
+REFUSALS: Final = ("node", "address", "handshake", "left", "accept_failed")
 """Why a connection came to nothing: the node, or its address, has as many as it may have; its TLS
-handshake failed or was not complete in time; it could not be accepted."""
+handshake failed or was not complete in time; it was closed before it was accepted; it could not be
+accepted."""
 
 _REDIS_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 

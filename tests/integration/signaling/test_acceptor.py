@@ -21,6 +21,7 @@ import pytest
 import uvloop
 
 from konsil import tls as certificates
+from signaling.door import Door
 from signaling.guard import HURRIED_IDLE_DEADLINE, IDLE_DEADLINE
 from tests.integration.conftest import RedisServer, until
 from tests.integration.signaling.conftest import StartNode
@@ -176,6 +177,20 @@ def test_without_files_it_waits_and_goes_on(
         assert await healthy(node) == b"HTTP/1.1 200"
 
     secure(test)
+
+
+async def test_who_has_left_before_being_accepted_takes_nothing(
+    start: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await start()
+    met = list[str]()
+    monkeypatch.setattr(Door, "connection_made", lambda *_: met.append("somebody"))
+    # The event loop has no turn until all of them are gone again, with a request sent or without.
+    with strangers(node, 150), strangers(node, 150, b"GET / HTTP/1.1\r\n\r\n"):
+        pass
+    await until(lambda: node.metric(REFUSED, reason="left") == 300)
+    assert not met
+    assert node.server.seats.open == 0
 
 
 # --- of one address ---
