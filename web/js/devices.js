@@ -158,18 +158,20 @@ export class DeviceSet extends Emitter {
    */
   async #acquire(kinds) {
     const turns = kinds.map((kind) => this.#nextTurn(kind));
-    const stale = () => this.#closed || kinds.some((kind, i) => this.#turn[kind] !== turns[i]);
+    const wanted = () => (this.#closed ? [] : kinds.filter((kind, i) => this.#turn[kind] === turns[i]));
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia(this.#constraints(kinds));
     } catch (error) {
-      return stale() ? null : statusOf(error);
+      const left = wanted();
+      if (left.length === kinds.length) return statusOf(error);
+      return left.length > 0 ? this.#acquire(left) : null;
     }
-    if (stale()) {
-      for (const track of stream.getTracks()) track.stop();
-      return null;
+    const left = wanted();
+    for (const track of stream.getTracks()) {
+      if (!left.some((kind) => MEDIA[kind] === track.kind)) track.stop();
     }
-    for (const kind of kinds) {
+    for (const kind of left) {
       const track = stream.getTracks().find((one) => one.kind === MEDIA[kind]);
       if (track === undefined) continue;
       if (kind === "camera" && this.#choice.blur) await this.#takeBlurred(track);

@@ -91,7 +91,8 @@ export function createSwitch(view, devices, kind, testid) {
       "aria-pressed": (s) => String(s.devices[kind] === "on"),
       "data-state": (s) => s.devices[kind],
       title: (s) => t(s.devices[kind] === "on" ? lit : s.devices[kind] === "off" ? dark : none),
-      onclick: on(() => void devices.switch(kind, devices.state[kind] !== "on")),
+      // What is being opened is not wanted any more, either.
+      onclick: on(() => void devices.switch(kind, !["on", "opening"].includes(devices.state[kind]))),
     },
     sign,
     view.h("span", { class: "round-label" }, () => t(name)),
