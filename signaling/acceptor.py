@@ -106,7 +106,8 @@ class Acceptor:
                 self._paused = asyncio.get_running_loop().call_later(_PAUSE_S, self._resume)
                 return
             self._failing = False
-            if _has_left(sock):
+            # Not the first: where nobody has to wait, a client may close its side and still read.
+            if begun and _has_left(sock):
                 self._refused("left")
                 sock.close()
                 continue

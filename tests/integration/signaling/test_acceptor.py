@@ -188,8 +188,8 @@ async def test_who_has_left_before_being_accepted_takes_nothing(
     # The event loop has no turn until all of them are gone again, with a request sent or without.
     with strangers(node, 150), strangers(node, 150, b"GET / HTTP/1.1\r\n\r\n"):
         pass
-    await until(lambda: node.metric(REFUSED, reason="left") == 300)
-    assert not met
+    await until(lambda: node.metric(REFUSED, reason="left") + len(met) == 300)
+    assert len(met) < 10, "the first of each look only"
     assert node.server.seats.open == 0
 
 
