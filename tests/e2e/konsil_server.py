@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.e2e.patience import until
+from tests.ports import free_port
 from waiting_room.invitations import issue, plan
 from waiting_room.keys import KeyRing
 from waiting_room.links import ID_BYTES, new_id
@@ -33,12 +33,6 @@ class Consultation:
     room: str
     host_url: str
     client_url: str
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class KonsilServer:

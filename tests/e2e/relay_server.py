@@ -5,29 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.konsil_server import ROOT, free_port
+from tests.e2e.konsil_server import ROOT
 from tests.e2e.patience import until
+from tests.ports import free_port
 
 SECRET = "shared-4711"
-
-
-def free_relay_port() -> int:
-    """Free over UDP and TCP."""
-    while True:
-        port = free_port()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 class RelayServer:
@@ -35,7 +23,7 @@ class RelayServer:
 
     def __init__(self, directory: Path, certificate: tuple[Path, Path]) -> None:
         self._directory = directory
-        self.port, self.tls_port, self._metrics_port = (free_relay_port() for _ in range(3))
+        self.port, self.tls_port, self._metrics_port = (free_port() for _ in range(3))
         self._process: asyncio.subprocess.Process | None = None
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("KONSIL_")},

@@ -17,10 +17,11 @@ from loadtest.bots.page import BotError, opened
 from loadtest.viewing import Viewing
 from signaling.messages import Leave
 from tests.e2e.groups import decodes_all, grouped
-from tests.e2e.konsil_server import Consultation, KonsilServer, free_port
+from tests.e2e.konsil_server import Consultation, KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Host
 from tests.e2e.stage import Stage, StartKonsil
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(90)
 FPS = 10

@@ -11,9 +11,10 @@ import pytest
 
 from tests.e2e.firefox import FirefoxPerson
 from tests.e2e.groups import group_of, joined
-from tests.e2e.konsil_server import KonsilServer, free_port
+from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.stage import Stage, StartKonsil, in_session
 from tests.e2e.writing import is_through, open_chat, reads, saved, says
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(150)]
 MIB = 1024 * 1024

@@ -23,10 +23,11 @@ from tests.e2e.groups import (
     participants,
     seen_by,
 )
-from tests.e2e.konsil_server import PROVIDER, KonsilServer, free_port
+from tests.e2e.konsil_server import PROVIDER, KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Client, Host, Person
 from tests.e2e.stage import Launch, Stage, StartKonsil, session
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(150)
 

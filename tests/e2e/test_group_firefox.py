@@ -11,8 +11,9 @@ from playwright.async_api import Browser
 
 from tests.e2e.firefox import FirefoxPerson
 from tests.e2e.groups import PATIENCE, decodes_all, goes_by, group_of
-from tests.e2e.konsil_server import KonsilServer, free_port
+from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.stage import Launch, Stage, in_session, session
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
 

@@ -17,11 +17,12 @@ from tests.e2e.groups import (
     participants,
     seen_by,
 )
-from tests.e2e.konsil_server import PROVIDER, free_port
+from tests.e2e.konsil_server import PROVIDER
 from tests.e2e.patience import until
 from tests.e2e.people import Person
 from tests.e2e.stage import Launch, Stage, StartKonsil, session
 from tests.e2e.test_screen import SCREEN
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(150)]
 

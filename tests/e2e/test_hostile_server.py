@@ -9,10 +9,11 @@ import pytest
 
 from tests.e2e import attacks
 from tests.e2e.hostile_proxy import Attack, Honest, HostileProxy
-from tests.e2e.konsil_server import KonsilServer, free_port
+from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Client, Host, Person
 from tests.e2e.stage import Stage, session
+from tests.ports import free_port
 
 
 @session

@@ -9,13 +9,14 @@ import pytest
 from playwright.async_api import expect
 
 from tests.e2e.axe import is_accessible
-from tests.e2e.konsil_server import PROVIDER, ROOT, KonsilServer, free_port
+from tests.e2e.konsil_server import PROVIDER, ROOT, KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Person
 from tests.e2e.stage import Stage, StartKonsil
 from tests.e2e.test_desk import at_desk
 from tests.e2e.test_pages import DESKTOP, PHONE, _fits, _tab_to
 from tests.openid.issuer import SECRET, issuing
+from tests.ports import free_port
 
 
 async def with_authenticator(person: Person) -> Any:

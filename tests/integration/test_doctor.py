@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,14 +13,9 @@ from tests.integration.conftest import RedisServer
 from tests.integration.served import Served, konsil
 from tests.integration.test_turn_running import write_certificate
 from tests.openid.issuer import issuing
+from tests.ports import free_port
 
 RELAY = {"ROLES": "signaling,turn", "DRAIN_SECONDS": 1}
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def well(state_dir: Path, **more: object) -> dict[str, object]:
@@ -128,7 +122,7 @@ async def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
 
 
 async def test_a_relay_with_another_secret_or_none_at_all(tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     relay = {"STATE_DIR": tmp_path / "relay", "ROLES": "turn", "TURN_PORT": port}
     external = f"turn:127.0.0.1:{port}?transport=udp,turn:127.0.0.1:{port}?transport=tcp"
     settings = well(tmp_path / "state", TURN_EXTERNAL=external, TURN_SECRET="one-4711")

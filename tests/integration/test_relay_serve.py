@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,6 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -26,6 +26,7 @@ from tests.integration.served import Served, konsil
 from tests.integration.test_turn_coturn import echo_peer, run
 from tests.integration.test_turn_running import write_certificate
 from tests.integration.visitor import Given, Visitor, turn_server_of
+from tests.ports import free_port
 from turn import credentials
 from turn.five_tuple import Transport
 from turn.probe import ProbeError, probe
@@ -308,7 +309,7 @@ async def test_coturn_takes_its_place_by_setting_alone(tmp_path: Path) -> None:
         *("turnserver", "-n", "--use-auth-secret", "--static-auth-secret", "shared-4711"),
         *("--realm", "elsewhere", "--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1"),
         *("--listening-port", str(port), "--allow-loopback-peers", "--cli-password", "x"),
-        *("--no-tls", "--no-dtls", "--no-cli", "--log-file", "stdout"),
+        *("--no-tls", "--no-dtls", "--no-cli", "--log-file", str(tmp_path / "log"), "--simple-log"),
         *("--pidfile", str(tmp_path / "pid"), "--userdb", str(tmp_path / "db")),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
@@ -326,13 +327,13 @@ async def test_coturn_takes_its_place_by_setting_alone(tmp_path: Path) -> None:
             assert list(given.urls) == urls
 
             async def works() -> bool:
-                try:
+                assert coturn.returncode is None, (tmp_path / "log").read_text()
+                with contextlib.suppress(ProbeError):
                     await relays(given)
-                except ProbeError:
-                    return False
-                return True
+                    return True
+                return False
 
-            await until(works)
+            await until(works, 30)
             await relays(given, Transport.TCP)
             # Checks are what coturn does not know of: it gives them nothing.
             relay, ways = await host.check()
@@ -348,18 +349,13 @@ async def test_coturn_takes_its_place_by_setting_alone(tmp_path: Path) -> None:
 # Ports that are taken
 
 
-@contextmanager
+@contextlib.contextmanager
 def taken(kind: socket.SocketKind) -> Iterator[int]:
     with socket.socket(socket.AF_INET, kind) as sock:
         sock.bind(("127.0.0.1", 0))
         if kind is socket.SOCK_STREAM:
             sock.listen()
         yield int(sock.getsockname()[1])
-
-
-def free_port() -> int:
-    with taken(socket.SOCK_DGRAM) as port:
-        return port
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])

@@ -1,13 +1,13 @@
 """What the store asks of Redis: few commands, few keys, one hash slot at a time."""
 
 import secrets
-import socket
 from collections.abc import Callable
 
 import pytest
 from redis.exceptions import NoPermissionError, RedisError
 
 from tests.integration.conftest import RedisServer, StartNode, StoreNode, until
+from tests.ports import free_port
 from waiting_room.connection import connect
 from waiting_room.errors import ConfigError
 from waiting_room.events import (
@@ -124,9 +124,7 @@ async def test_redis_cluster_finds_nothing_to_complain_about(
     start_redis: Callable[..., RedisServer], start_node: StartNode
 ) -> None:
     """A cluster of one: it refuses every script whose keys are not of one slot."""
-    anywhere = ("127.0.0.1", 0)
-    with socket.create_server(anywhere) as first, socket.create_server(anywhere) as second:
-        port, bus_port = (str(free.getsockname()[1]) for free in (first, second))
+    port, bus_port = str(free_port()), str(free_port())
     server = start_redis(
         *("--port", port, "--bind", "127.0.0.1"),
         *("--cluster-enabled", "yes", "--cluster-port", bus_port),

@@ -3,7 +3,6 @@
 import asyncio
 import datetime as dt
 import ipaddress
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 from tests.integration.conftest import RedisServer, StartNode, StoreNode, until
+from tests.ports import free_port
 from waiting_room.connection import OPERATION_TIMEOUT, connect
 from waiting_room.errors import ConfigError, StoreUnavailable
 from waiting_room.events import (
@@ -297,8 +297,7 @@ async def test_tls_with_another_name(start_redis: StartRedis, tmp_path: Path) ->
             serialization.NoEncryption(),
         )
     )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     start_redis(
         *("--tls-port", str(port), "--tls-cert-file", str(cert_file)),
         *("--tls-key-file", str(key_file), "--tls-auth-clients", "no", "--bind", "127.0.0.1"),

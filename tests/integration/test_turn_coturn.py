@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_turn_running import SECRET, credentials, port_of, running
+from tests.ports import free_port
 from turn.five_tuple import Transport
 from turn.probe import probe
 from turn.relay import Relay
@@ -20,13 +21,6 @@ from turn.relay import Relay
 pytestmark = pytest.mark.skipif(
     shutil.which("turnutils_uclient") is None, reason="coturn's clients are not installed"
 )
-
-
-def free_port() -> int:
-    """A port that the peer program can have for both families."""
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        sock.bind(("::", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

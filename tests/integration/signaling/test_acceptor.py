@@ -190,7 +190,7 @@ async def test_who_has_left_before_being_accepted_takes_nothing(
         pass
     await until(lambda: node.metric(REFUSED, reason="left") + len(met) == 300)
     assert len(met) < 10, "the first of each look only"
-    assert node.server.seats.open == 0
+    await until(lambda: node.server.seats.open == 0)
 
 
 # --- of one address ---

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from dataclasses import dataclass
 
 from tests.integration.conftest import RedisServer
 from tests.integration.served import Served
 from tests.integration.signaling.conftest import NewPage
 from tests.integration.signaling.house import PUBLIC_URL, Deployment
+from tests.ports import free_port
 from waiting_room.tokens import TokenType
 
 HOST, CLIENT = TokenType.HOST, TokenType.CLIENT
@@ -23,11 +23,6 @@ class Address:
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/ws"
-
-
-def free_address() -> Address:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return Address(probe.getsockname()[1])
 
 
 def served(address: Address, deployment: Deployment, redis: RedisServer) -> Served:
@@ -43,7 +38,7 @@ def served(address: Address, deployment: Deployment, redis: RedisServer) -> Serv
 async def test_killed_and_started_again(
     deployment: Deployment, redis_server: RedisServer, page: NewPage
 ) -> None:
-    address = free_address()
+    address = Address(free_port())
     host, client, waiting = page(HOST), page(CLIENT), page(CLIENT, name="Ben")
     async with served(address, deployment, redis_server) as server:
         for one in (host, client, waiting):
@@ -76,7 +71,7 @@ async def test_killed_and_started_again(
 async def test_stopped_while_another_node_runs(
     deployment: Deployment, redis_server: RedisServer, page: NewPage
 ) -> None:
-    first, second = free_address(), free_address()
+    first, second = Address(free_port()), Address(free_port())
     host, client = page(HOST), page(CLIENT)
     async with (
         served(second, deployment, redis_server),
