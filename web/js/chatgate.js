@@ -5,6 +5,7 @@
  */
 import { hush } from "./announcer.js";
 import { Emitter } from "./emitter.js";
+import { whenIdle } from "./idle.js";
 import { addWords } from "./language.js";
 
 /**
@@ -55,9 +56,7 @@ export class ChatGate extends Emitter {
 
   /** Loads it as soon as nothing else is to be done. */
   loadWhenIdle() {
-    // Safari has no requestIdleCallback.
-    if (typeof requestIdleCallback === "function") requestIdleCallback(() => this.load(), { timeout: 5000 });
-    else setTimeout(() => this.load(), 1000);
+    whenIdle(() => this.load(), 5_000);
   }
 
   /**

@@ -1,6 +1,7 @@
 // @ts-check
 /** The page's present language: `t` says everything; switching it says everything anew. */
 import { chooseLanguage, createTranslate, LANGUAGES } from "./i18n.js";
+import { whenIdle } from "./idle.js";
 import { keep, recall } from "./tabmemory.js";
 
 /** @typedef {import("./i18n.js").Language} Language */
@@ -42,10 +43,8 @@ export async function startLanguage(more = "") {
   // The page's head has preloaded it.
   fetchAhead(chosen);
   await setLanguage(chosen);
-  // The others later, so that switching needs no network. Safari has no requestIdleCallback.
-  const others = () => CODES.forEach(fetchAhead);
-  if (typeof requestIdleCallback === "function") requestIdleCallback(others, { timeout: 5_000 });
-  else setTimeout(others, 1_000);
+  // The others later, so that switching needs no network.
+  whenIdle(() => CODES.forEach(fetchAhead), 5_000);
 }
 
 /** @param {Language} code */

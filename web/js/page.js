@@ -4,6 +4,7 @@
  * live regions. A screen is built when its phase comes and released when it goes.
  */
 import { announce, mountAnnouncer } from "./announcer.js";
+import { whenIdle } from "./idle.js";
 import { languageSwitch, onLanguage, startLanguage, t } from "./language.js";
 import { setTitle } from "./knock.js";
 
@@ -71,7 +72,7 @@ export async function startPage({
     nextPart?.remove?.();
     next = wanted;
     nextPart = screens[wanted]?.() ?? null;
-  });
+  }, 2_000);
   let late = false;
   const refresh = () => {
     if (late) return;
@@ -114,11 +115,4 @@ export async function startPage({
   document.documentElement.dataset["ready"] = "";
   refresh();
   return { refresh };
-}
-
-/** @param {() => void} task */
-function whenIdle(task) {
-  // Safari has no requestIdleCallback.
-  if (typeof requestIdleCallback === "function") requestIdleCallback(task, { timeout: 2000 });
-  else setTimeout(task, 500);
 }
