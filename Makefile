@@ -24,6 +24,14 @@ NODE_PROGRAMS := node=nodejs npm=npm
 # Debian 12's Node 18 has WebCrypto, but not yet as a global.
 NODE_FLAGS = $(shell node -e 'if (parseInt(process.versions.node) < 20) console.log("--experimental-global-webcrypto")')
 
+# Runs tests $(2) side by side by $(1). On a machine that is somebody else's as well, one of thousands
+# that wait for other programs may come too late. What fails has one more attempt, by itself; it stays
+# named in what was printed before, and should be looked into.
+twice = code=0; $(BIN)/pytest $(1) $(2) || code=$$?; \
+	if [ $$code -eq 1 ]; then code=0; echo "Once more, by itself, what has failed:"; \
+		$(BIN)/pytest --last-failed --last-failed-no-failures none --maxfail 3 $(2) || code=$$?; fi; \
+	[ $$code -eq 0 ] || failed=1
+
 .PHONY: help run test check unit integration e2e bench soak pictures fmt clean
 
 help: ## what can be made
@@ -34,8 +42,8 @@ run: .make/run ## a server with a demo consultation on http://localhost:8080
 
 test: check .make/test-programs ## everything: check, then unit, integration and browser tests
 	@# Side by side what mostly waits; browsers need all cores, so two at a time.
-	$(BIN)/pytest -n 3 --dist loadfile tests/unit tests/integration || failed=1; \
-		$(BIN)/pytest -n 2 --dist loadfile tests/e2e || failed=1; exit $${failed:-0}
+	failed=0; $(call twice,-n 3 --dist loadfile,tests/unit tests/integration); \
+		$(call twice,-n 2 --dist loadfile,tests/e2e); exit $$failed
 
 check: .make/dev .make/node ## lint, types, import rules, pure JavaScript modules
 	$(BIN)/ruff check .
@@ -60,6 +68,7 @@ bench: .make/dev .make/node .make/test-programs ## side by side with other serve
 soak: .make/dev .make/node .make/test-programs ## what takes long, and a hundred times as many examples
 	$(BIN)/pytest -m soak --timeout=1800 tests || failed=1; \
 		$(BIN)/pytest tests/unit --hypothesis-profile=soak --timeout=3600 || failed=1; \
+		KONSIL_SOAK=1 node $(NODE_FLAGS) --test tests/web/sha256.test.mjs || failed=1; \
 		exit $${failed:-0}
 
 pictures: .make/dev .make/test-programs ## the help page's pictures anew, by playing what they show
