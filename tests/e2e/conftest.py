@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,24 +11,13 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from tests.e2e.chromium import CHROMIUM, FAKE_DEVICES, FLAGS
 from tests.e2e.film import write_film
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.redis_server import RedisServer
-from tests.e2e.stage import FAKE_DEVICES, Launch, Stage, StartKonsil, in_session, session
+from tests.e2e.stage import Launch, Stage, StartKonsil, in_session, session
 
 HERE = Path(__file__).resolve().parent
-CHROMIUM = os.environ.get("KONSIL_CHROMIUM", "/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--allow-loopback-in-peer-connection",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

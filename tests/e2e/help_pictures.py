@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from playwright.async_api import Browser, expect
 
+from tests.e2e.chromium import FAKE_DEVICES
 from tests.e2e.konsil_server import PROVIDER, KonsilServer
 from tests.e2e.people import Client, Host, Person
-from tests.e2e.stage import FAKE_DEVICES, Launch, Stage
+from tests.e2e.stage import Launch, Stage
 from tests.e2e.writing import is_through, open_chat, reads, says
 
 DRAWN: Final = Path(__file__).with_name("drawn")

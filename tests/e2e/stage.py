@@ -16,7 +16,6 @@ from tests.e2e.people import Client, Host, Person
 HERE = Path(__file__).resolve().parent
 FAILURES = HERE / "failures"
 
-FAKE_DEVICES = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 # Fixtures in the one event loop of all these tests: one per session, or one per test.
 session = pytest_asyncio.fixture(loop_scope="session", scope="session")
 in_session = pytest_asyncio.fixture(loop_scope="session")
@@ -51,9 +50,16 @@ class Stage:
         made: Client = await self.person(Client, **options)
         return made
 
-    async def call(self, consultation: Consultation, name: str = "Charlie") -> tuple[Host, Client]:
+    async def call(
+        self,
+        consultation: Consultation,
+        name: str = "Charlie",
+        *,
+        browsers: tuple[Browser, Browser] | None = None,
+    ) -> tuple[Host, Client]:
         """Two people from their links into a running call."""
-        host, client = await self.host(), await self.client()
+        of_host, of_client = browsers or (self._browser, self._browser)
+        host, client = await self.host(browser=of_host), await self.client(browser=of_client)
         await host.enter(consultation.host_url)
         await client.knocks(consultation.client_url, name)
         await host.sees_waiting(name)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Route
 
+from tests.e2e.chromium import FAKE_DEVICES
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Person
-from tests.e2e.stage import FAKE_DEVICES, Launch, Stage, in_session
+from tests.e2e.stage import Launch, Stage, in_session
 
 # A portrait (NASA, public domain) before stripes and letters; one JPEG is a film of one picture.
 CAMERA = Path(__file__).with_name("person.mjpeg")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
 
 from tests.e2e.groups import (
     PATIENCE,
@@ -26,7 +25,7 @@ from tests.e2e.groups import (
 from tests.e2e.konsil_server import PROVIDER, KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Client, Host, Person
-from tests.e2e.stage import Launch, Stage, StartKonsil, session
+from tests.e2e.stage import Stage, StartKonsil, session
 from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(150)
@@ -54,16 +53,6 @@ async def house(room_to_work: Path) -> AsyncIterator[KonsilServer]:
     await server.add_provider()
     yield server
     await server.stop()
-
-
-@session
-async def browser(launch: Launch) -> AsyncIterator[Browser]:
-    """Its cameras give ten pictures a second, or encoders would be all that this machine does."""
-    started = await launch(
-        "--use-fake-device-for-media-stream=fps=10", "--use-fake-ui-for-media-stream"
-    )
-    yield started
-    await started.close()
 
 
 async def test_three_see_and_hear_one_another_and_the_end_leaves_nothing(

@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
 
 from tests.e2e.firefox import FirefoxPerson
 from tests.e2e.groups import PATIENCE, decodes_all, goes_by, group_of
 from tests.e2e.konsil_server import KonsilServer
-from tests.e2e.stage import Launch, Stage, in_session, session
+from tests.e2e.stage import Stage, in_session, session
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
@@ -26,16 +25,6 @@ async def house(room_to_work: Path) -> AsyncIterator[KonsilServer]:
     await server.add_provider()
     yield server
     await server.stop()
-
-
-@session
-async def browser(launch: Launch) -> AsyncIterator[Browser]:
-    """Chromium with few pictures a second, so that all find processors enough."""
-    started = await launch(
-        "--use-fake-device-for-media-stream=fps=10", "--use-fake-ui-for-media-stream"
-    )
-    yield started
-    await started.close()
 
 
 @in_session

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
-from playwright.async_api import Browser
 
 from tests.e2e.groups import (
     PATIENCE,
@@ -20,21 +19,11 @@ from tests.e2e.groups import (
 from tests.e2e.konsil_server import PROVIDER
 from tests.e2e.patience import until
 from tests.e2e.people import Person
-from tests.e2e.stage import Launch, Stage, StartKonsil, session
+from tests.e2e.stage import Stage, StartKonsil
 from tests.e2e.test_screen import SCREEN
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(150)]
-
-
-@session
-async def browser(launch: Launch) -> AsyncIterator[Browser]:
-    """Its cameras give ten pictures a second, or encoders would be all that this machine does."""
-    started = await launch(
-        "--use-fake-device-for-media-stream=fps=10", "--use-fake-ui-for-media-stream"
-    )
-    yield started
-    await started.close()
 
 
 def with_forwarder(roles: str = "signaling,sfu", **more: str) -> dict[str, str]:

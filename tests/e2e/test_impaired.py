@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import stat
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from sfu.control import Answer, Offer, Source, SourceRef, Tile, Track, Want
-from tests.e2e import legs
-from tests.e2e.conftest import CHROMIUM, FLAGS
+from tests.e2e.apart import browsers_in
 from tests.e2e.legs import BAD, GOOD, Legs
 from tests.e2e.lone_sfu import LoneSfu
 from tests.e2e.patience import until
-from tests.e2e.stage import FAKE_DEVICES, in_session, session
+from tests.e2e.stage import in_session, session
+from tests.spaces import unable
 
-UNABLE = legs.unable()
+UNABLE = unable("tc")
 pytestmark = [
     pytest.mark.skipif(bool(UNABLE), reason=UNABLE or "possible"),
     pytest.mark.soak,
@@ -46,23 +45,10 @@ async def network() -> AsyncIterator[Legs]:
 
 @session
 async def homes(network: Legs, room_to_work: Path) -> AsyncIterator[dict[str, Browser]]:
-    """A Chromium at the end of each leg; Playwright speaks to it through a pipe."""
-    async with async_playwright() as playwright:
-        started = {}
-        for side, space in (("good", network.good), ("bad", network.bad)):
-            program = room_to_work / f"chromium-{side}-leg"
-            # What is measured is the network, not who else uses the processor.
-            inside = f"nice -n -10 ip netns exec {space}"
-            program.write_text(f'#!/bin/sh\nexec {inside} {CHROMIUM} "$@"\n')
-            program.chmod(program.stat().st_mode | stat.S_IXUSR)
-            started[side] = await playwright.chromium.launch(
-                executable_path=program,
-                headless=True,
-                args=[*FLAGS, *FAKE_DEVICES, "--autoplay-policy=no-user-gesture-required"],
-            )
+    flag = "--autoplay-policy=no-user-gesture-required"
+    # What is measured is the network, not who else uses the processor.
+    async with browsers_in(network.homes, room_to_work, flag, nice=-10) as started:
         yield started
-        for browser in started.values():
-            await browser.close()
 
 
 @dataclass

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import async_playwright
 
-from tests.e2e.conftest import CHROMIUM, FLAGS
+from tests.e2e.chromium import CHROMIUM, FAKE_DEVICES, FLAGS
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.people import Client
-from tests.e2e.stage import FAKE_DEVICES, HERE, Stage
+from tests.e2e.stage import HERE, Stage
 from tests.e2e.writing import MIB, Memory, is_through, made_file, open_chat, sends_file
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1500)]

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import stat
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
-from konsil import tls
-from tests.e2e import natted
-from tests.e2e.conftest import CHROMIUM, FLAGS
+from tests.e2e.apart import browsers_in, server_in
 from tests.e2e.groups import decodes_all, goes_by, grouped
 from tests.e2e.konsil_server import ROOT, KonsilServer
-from tests.e2e.natted import RELAY, WEB, Internet
 from tests.e2e.people import Client, Host
-from tests.e2e.stage import FAKE_DEVICES, Stage, session
+from tests.e2e.stage import Stage, session
+from tests.natted import RELAY, WEB, Internet
+from tests.spaces import unable
 
-UNABLE = natted.unable()
+UNABLE = unable()
 pytestmark = pytest.mark.skipif(bool(UNABLE), reason=UNABLE or "possible")
 
 
@@ -39,74 +35,29 @@ def internet() -> Iterator[Internet]:
 @session
 async def public_konsil(internet: Internet, room_to_work: Path) -> AsyncIterator[KonsilServer]:
     """Web and relay on an address each, so that both have 443."""
-    directory = Path(tempfile.mkdtemp(prefix="n", dir=room_to_work))
-    chain, key = tls.self_signed(directory / "tls", dt.datetime.now(dt.UTC), [WEB, RELAY])
-    server = KonsilServer(
-        directory / "server",
-        prefix=("ip", "netns", "exec", internet.server),
-        settings={
-            "KONSIL_ROLES": "signaling,turn",
-            "KONSIL_HOST": WEB,
-            "KONSIL_PORT": "443",
-            "KONSIL_PUBLIC_URL": f"https://{WEB}",
-            "KONSIL_TLS_CERT": str(chain),
-            "KONSIL_TLS_KEY": str(key),
-            "KONSIL_TURN_HOST": RELAY,
-            "KONSIL_TURN_NAME": RELAY,
-            "KONSIL_TURN_FALLBACK_PORT": "443",
-            "KONSIL_DRAIN_SECONDS": "1",
-        },
-    )
-    await server.start()
-    await server.add_provider()
-    yield server
-    await server.stop()
+    settings = {
+        "KONSIL_ROLES": "signaling,turn",
+        "KONSIL_TURN_HOST": RELAY,
+        "KONSIL_TURN_NAME": RELAY,
+        "KONSIL_TURN_FALLBACK_PORT": "443",
+    }
+    async with server_in(internet.server, room_to_work, [WEB, RELAY], settings) as server:
+        yield server
 
 
 @session
 async def without_relay(internet: Internet, room_to_work: Path) -> AsyncIterator[KonsilServer]:
     """A forwarder, and nothing by which two homes could find each other."""
-    directory = Path(tempfile.mkdtemp(prefix="f", dir=room_to_work))
-    chain, key = tls.self_signed(directory / "tls", dt.datetime.now(dt.UTC), [WEB])
-    server = KonsilServer(
-        directory / "server",
-        prefix=("ip", "netns", "exec", internet.server),
-        settings={
-            "KONSIL_ROLES": "signaling,sfu",
-            "KONSIL_HOST": WEB,
-            "KONSIL_PORT": "8443",
-            "KONSIL_PUBLIC_URL": f"https://{WEB}:8443",
-            "KONSIL_TLS_CERT": str(chain),
-            "KONSIL_TLS_KEY": str(key),
-            "KONSIL_SFU_HOST": RELAY,
-            "KONSIL_DRAIN_SECONDS": "1",
-        },
-    )
-    await server.start()
-    await server.add_provider()
-    yield server
-    await server.stop()
+    settings = {"KONSIL_ROLES": "signaling,sfu", "KONSIL_SFU_HOST": RELAY}
+    async with server_in(internet.server, room_to_work, [WEB], settings, port=8443) as server:
+        yield server
 
 
 @session
 async def browsers(internet: Internet, room_to_work: Path) -> AsyncIterator[dict[str, Browser]]:
-    """A Chromium in each home; Playwright speaks to it through a pipe."""
-    async with async_playwright() as playwright:
-        started = {}
-        for side in ("a", "b"):
-            program = room_to_work / f"chromium-{side}"
-            program.write_text(
-                f'#!/bin/sh\nexec ip netns exec {internet.home(side)} {CHROMIUM} "$@"\n'
-            )
-            program.chmod(program.stat().st_mode | stat.S_IXUSR)
-            started[side] = await playwright.chromium.launch(
-                executable_path=program,
-                headless=True,
-                args=[*FLAGS, *FAKE_DEVICES, "--ignore-certificate-errors"],
-            )
+    homes = {side: internet.home(side) for side in ("a", "b")}
+    async with browsers_in(homes, room_to_work, "--ignore-certificate-errors") as started:
         yield started
-        for browser in started.values():
-            await browser.close()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.e2e.chromium import FAKE_DEVICES
 from tests.e2e.konsil_server import Consultation, KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Person
 from tests.e2e.redis_server import RedisServer
-from tests.e2e.stage import FAKE_DEVICES, Launch, Stage, StartKonsil
+from tests.e2e.stage import Launch, Stage, StartKonsil
 
 CANARY = "Zwitscher Kanarienvogel"
 

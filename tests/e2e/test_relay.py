@@ -12,11 +12,12 @@ import pytest
 from playwright.async_api import Browser
 
 from konsil import tls
+from tests.e2e.chromium import FAKE_DEVICES
 from tests.e2e.konsil_server import Consultation, KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Client, Host, Person
 from tests.e2e.relay_server import SECRET, RelayServer
-from tests.e2e.stage import FAKE_DEVICES, Launch, Stage, StartKonsil, session
+from tests.e2e.stage import Launch, Stage, StartKonsil, session
 
 RELAY_ONLY = {"KONSIL_ICE_TRANSPORT_POLICY": "relay", "KONSIL_DRAIN_SECONDS": "1"}
 

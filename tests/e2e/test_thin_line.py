@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import stat
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
-from konsil import tls
-from tests.e2e import legs
-from tests.e2e.conftest import CHROMIUM, FLAGS
+from tests.e2e.apart import browsers_in, server_in
 from tests.e2e.groups import grouped, paths
 from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.legs import GOOD, Legs
 from tests.e2e.patience import until
 from tests.e2e.people import Client, Host, Person
-from tests.e2e.stage import FAKE_DEVICES, Stage, session
+from tests.e2e.stage import Stage, session
+from tests.spaces import unable
 
-UNABLE = legs.unable()
+UNABLE = unable("tc")
 pytestmark = [
     pytest.mark.skipif(bool(UNABLE), reason=UNABLE or "possible"),
     pytest.mark.soak,
@@ -37,7 +33,7 @@ def network() -> Iterator[Legs]:
     made = Legs()
     try:
         made.build()
-        made.forward()
+        made.let_meet()
         yield made
     finally:
         made.remove()
@@ -45,45 +41,16 @@ def network() -> Iterator[Legs]:
 
 @session
 async def konsil_far(network: Legs, room_to_work: Path) -> AsyncIterator[KonsilServer]:
-    directory = Path(tempfile.mkdtemp(prefix="t", dir=room_to_work))
-    chain, key = tls.self_signed(directory / "tls", dt.datetime.now(dt.UTC), [GOOD])
-    server = KonsilServer(
-        directory / "server",
-        prefix=("ip", "netns", "exec", network.server),
-        settings={
-            "KONSIL_ROLES": "signaling,sfu",
-            "KONSIL_HOST": GOOD,
-            "KONSIL_SFU_HOST": GOOD,
-            "KONSIL_PORT": "443",
-            "KONSIL_PUBLIC_URL": f"https://{GOOD}",
-            "KONSIL_TLS_CERT": str(chain),
-            "KONSIL_TLS_KEY": str(key),
-            "KONSIL_DRAIN_SECONDS": "1",
-        },
-    )
-    await server.start()
-    await server.add_provider()
-    yield server
-    await server.stop()
+    settings = {"KONSIL_ROLES": "signaling,sfu", "KONSIL_SFU_HOST": GOOD}
+    async with server_in(network.server, room_to_work, [GOOD], settings) as server:
+        yield server
 
 
 @session
 async def homes(network: Legs, room_to_work: Path) -> AsyncIterator[dict[str, Browser]]:
-    """A Chromium at the end of each leg; Playwright speaks to it through a pipe."""
-    async with async_playwright() as playwright:
-        started = {}
-        for side, space in (("good", network.good), ("bad", network.bad)):
-            program = room_to_work / f"chromium-{side}-line"
-            program.write_text(f'#!/bin/sh\nexec ip netns exec {space} {CHROMIUM} "$@"\n')
-            program.chmod(program.stat().st_mode | stat.S_IXUSR)
-            started[side] = await playwright.chromium.launch(
-                executable_path=program,
-                headless=True,
-                args=[*FLAGS, *FAKE_DEVICES, "--ignore-certificate-errors"],
-            )
+    flag = "--ignore-certificate-errors"
+    async with browsers_in(network.homes, room_to_work, flag) as started:
         yield started
-        for browser in started.values():
-            await browser.close()
 
 
 async def _sends_no_picture(person: Person) -> None:
@@ -99,12 +66,7 @@ async def test_a_lossy_line_between_two_falls_to_sound_and_comes_back(
     stage: Stage, network: Legs, konsil_far: KonsilServer, homes: dict[str, Browser]
 ) -> None:
     consultation = await konsil_far.invite()
-    host = await stage.host(browser=homes["good"])
-    client = await stage.client(browser=homes["bad"])
-    await host.enter(consultation.host_url)
-    await client.knocks(consultation.client_url, "Charlie")
-    await host.admits("Charlie")
-    await asyncio.gather(host.sees_more_frames(), client.sees_more_frames())
+    host, client = await stage.call(consultation, browsers=(homes["good"], homes["bad"]))
     try:
         network.lose(25)
         # What is lost on the way to the client, the host's page hears of; and it sends less.
@@ -126,12 +88,7 @@ async def test_a_narrow_line_between_two_is_known_by_who_sends_into_it(
     stage: Stage, network: Legs, konsil_far: KonsilServer, homes: dict[str, Browser]
 ) -> None:
     consultation = await konsil_far.invite()
-    host = await stage.host(browser=homes["good"])
-    client = await stage.client(browser=homes["bad"])
-    await host.enter(consultation.host_url)
-    await client.knocks(consultation.client_url, "Charlie")
-    await host.admits("Charlie")
-    await asyncio.gather(host.sees_more_frames(), client.sees_more_frames())
+    host, client = await stage.call(consultation, browsers=(homes["good"], homes["bad"]))
     network.limit(90)
     try:
         await host.shows("thin-line", seconds=FALLS_WITHIN)

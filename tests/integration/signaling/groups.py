@@ -49,6 +49,15 @@ async def offer(page: Page, generation: int = 1, **fields: Any) -> Message:
     )
 
 
+async def offering(node: Node, page: NewPage, *others: Node) -> list[Page]:
+    """A group of whom each has made its first offer to the forwarder."""
+    pages = await group(node, page, *others)
+    await in_mode("sfu", 1, *pages)
+    for one in pages:
+        await offer(one)
+    return pages
+
+
 async def answered(page: Page, generation: int = 1) -> Message:
     """The answer to an offer that is made again as long as it is to be made again."""
     async with asyncio.timeout(10):
