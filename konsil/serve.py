@@ -61,6 +61,7 @@ async def _serve(settings: Settings) -> int:
         running = {
             name: await stack.enter_async_context(STARTERS[name](house)) for name in starting
         }
+        process.spare_what_stays()
         _announce(house, running, metrics_line)
         await signals.drain.wait()
         logger.info("stopping", extra={"seconds": settings.drain_seconds})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -70,6 +71,10 @@ async def run() -> None:
     node = Node(config, place, SystemClock(), os.urandom)
     node.start()
     obey(node, first)
+    # What was made at the start stays: no collection of garbage, which holds up packets, need
+    # look at it.
+    gc.collect()
+    gc.freeze()
     reporting = asyncio.create_task(_report(node))
     try:
         while line := await reader.readline():
