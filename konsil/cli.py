@@ -20,11 +20,12 @@ from konsil.invite import (
     starting_time,
 )
 from konsil.settings import Settings
-from waiting_room.errors import ConfigError, Refused
+from waiting_room.errors import ConfigError, Refused, UnusableError
 from waiting_room.invitations import OPENS_BEFORE_DEFAULT, RECEPTION_HOURS_DEFAULT
 from waiting_room.keys import KeyRing
 from waiting_room.providers import Providers
 
+IN_THE_WAY: Final = 1
 USAGE_ERROR: Final = 2
 INTERRUPTED: Final = 130
 
@@ -221,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except ConfigError as error:
         _say(str(error))
-        return USAGE_ERROR
+        return IN_THE_WAY if isinstance(error, UnusableError) else USAGE_ERROR
     except Refused as error:
         _say(error.detail or error.code)
         return 1

@@ -18,6 +18,8 @@ from typing import Final, Protocol
 from konsil.errors import StartError
 from konsil.private_files import private_directory, write_private
 from konsil.secret import Secret
+from waiting_room import ownership
+from waiting_room.errors import UnusableError
 from waiting_room.invitations import MINUTES_MAX, OPENS_BEFORE_MAX
 
 # A client may be let in as early as the waiting room opens, and a call may run on for an hour: an
@@ -77,6 +79,10 @@ class KeptSecrets:
         Raises StartError when the file cannot be read, written, or understood.
         """
         made = cls(secrets_file(state_dir), clock)
+        try:
+            ownership.check(made._path, state_dir)
+        except UnusableError as error:
+            raise StartError(str(error)) from None
         private_directory(made._path.parent)
         with made._locked():
             if not made._path.exists():

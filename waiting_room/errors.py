@@ -20,6 +20,10 @@ class ConfigError(KonsilError):
     """A setting that cannot work. The message is one line: which setting, and what to do."""
 
 
+class UnusableError(ConfigError):
+    """What a setting names is there, or was, but is of no use now: a directory, a disk, Redis."""
+
+
 class Refused(KonsilError):  # noqa: N818 - it is an answer, not an error of ours
     """Somebody asked for what may not be. Never a fault of ours."""
 

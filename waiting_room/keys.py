@@ -22,6 +22,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from . import ownership
 from .errors import ConfigError
 from .public_keys import PublicKeys, key_id
 from .state_file import Failure
@@ -100,6 +101,7 @@ class KeyRing:
 
     def rotate(self, now: float) -> Key:
         """Makes a new key, which signs from now on, and removes those whose time is over."""
+        self._check_owner()
         self._refresh()
         newest = self._current
         since = int(now) if newest is None else max(int(now), newest.since + 1)
@@ -124,6 +126,8 @@ class KeyRing:
             _log.exception("public_keys_unusable")
 
     def _prepare(self) -> None:
+        if not self._directory.exists():
+            self._check_owner()
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._directory.stat().st_mode & 0o077:
@@ -132,6 +136,10 @@ class KeyRing:
             raise ConfigError(
                 f"KONSIL_STATE_DIR: cannot use {self._directory}: {exc.strerror}"
             ) from exc
+
+    def _check_owner(self) -> None:
+        """Before anything is written: else servers of another user find a key they cannot read."""
+        ownership.check(self._directory / "new", self._directory.parent)
 
     def _write(self, name: str, private: Ed25519PrivateKey) -> None:
         pem = private.private_bytes(

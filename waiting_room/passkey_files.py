@@ -97,7 +97,7 @@ class PasskeyFiles:
 
     def _file(self, provider: Provider) -> StateFile:
         assert _PROVIDER.fullmatch(provider.id), "as the providers file has it"
-        return StateFile(self._directory / f"{provider.id}.json")
+        return StateFile(self._directory / f"{provider.id}.json", self._directory.parent)
 
     def _read(self, file: StateFile, provider: Provider) -> tuple[Passkey, ...]:
         data = file.read()

@@ -16,6 +16,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from . import ownership
 from .errors import ConfigError
 from .signatures import from_base64url, to_base64url
 
@@ -73,6 +74,7 @@ class PublicKeys:
         return {kid: key for kid, key in found if key is not None}
 
     def _write(self, path: Path, text: str) -> None:
+        ownership.check(path, self._directory.parent)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from . import ownership
 from .errors import ConfigError
 
 Stamp = TypeVar("Stamp", bound=Hashable)
@@ -56,8 +57,10 @@ class StateFile:
     All of them raise ConfigError where the file cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, state_dir: Path | None = None) -> None:
+        """`state_dir`: where the file is not in it itself, but further down."""
         self._path = path
+        self._state_dir = state_dir or path.parent
 
     def stamp(self) -> tuple[int, int, int] | None:
         """Changes whenever the file does; None without one."""
@@ -78,6 +81,7 @@ class StateFile:
 
     def write(self, data: bytes) -> None:
         """Puts `data` in place of what is there, in one step and to the disk."""
+        ownership.check(self._path, self._state_dir)
         draft = self._path.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -99,6 +103,7 @@ class StateFile:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Alone among all processes. Makes the directory where there is none."""
+        ownership.check(self._path, self._state_dir)
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)

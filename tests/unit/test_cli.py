@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import re
 import stat
 import time
@@ -282,6 +283,63 @@ def test_an_unusable_state_directory_is_named(
     code, message = cli.refusal("provider", "add", "Ada")
     assert code == 2
     assert "KONSIL_STATE_DIR" in message
+
+
+@pytest.mark.parametrize("made", ["all of it", "an empty directory"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "provider add Bob",
+        "provider revoke Ada",
+        "provider openid Ada value",
+        "provider passkeys Ada --remove all",
+        "rotate-keys",
+        "rotate-turn-secret",
+    ],
+)
+def test_nothing_is_written_that_the_server_of_another_user_could_not_read(
+    cli: Cli, tmp_path: Path, made: str, arguments: str
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    state = tmp_path / "state"
+    state.mkdir()
+    if made == "all of it":
+        cli("provider", "add", "Ada")
+        cli("provider", "passkeys", "Ada", "--remove", "all")
+        cli("rotate-turn-secret")
+    for path in (state, *state.rglob("*")):
+        os.chown(path, 65534, 65534)
+
+    def content() -> dict[str, tuple[int, bytes]]:
+        return {
+            str(path): (path.stat().st_uid, path.read_bytes() if path.is_file() else b"")
+            for path in state.rglob("*")
+        }
+
+    before = content()
+    code, message = cli.refusal(*arguments.split())
+    assert code == 1
+    assert content() == before
+    if made == "all of it" or "Ada" not in arguments:
+        assert "belongs to nobody" in message
+        assert "sudo -u nobody konsil" in message
+
+
+def test_a_directory_of_root_is_for_whoever_may_write_to_it(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    if state.stat().st_uid != 0:
+        pytest.skip("only root has files of root")
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    # A volume of Kubernetes belongs to root, and a group may write to it.
+    cli("provider", "add", "Ada")
+    # What is there already, and is root's, was not made by this user.
+    code, message = cli.refusal("provider", "add", "Bob")
+    assert code == 1
+    assert "belongs to root" in message
 
 
 def test_keys_rotate_and_old_links_stay_good(cli: Cli, tmp_path: Path) -> None:
