@@ -33,6 +33,8 @@ class House:
     """Addresses and ports of the forwarder of this process, which our relay may reach."""
     ready: dict[str, Callable[[], bool]] = field(default_factory=dict)
     """What a role needs in order to serve, by name, and whether it is there; for /readyz."""
+    redis_answers: Callable[[], Awaitable[bool]] | None = None
+    """Asks Redis, as /readyz does; set by the role signaling."""
     renewals: list[Callable[[], None]] = field(default_factory=list)
     """What reads certificates again, at SIGHUP."""
 

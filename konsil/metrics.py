@@ -6,7 +6,7 @@ docs/metrics.md lists what there is.
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
@@ -53,13 +53,17 @@ async def serving(
     registry: CollectorRegistry,
     sockets: Sequence[socket.socket],
     missing: Callable[[], Sequence[str]] | None = None,
+    ask: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[None]:
     """Answers GET /metrics on `sockets` with what `registry` collects.
 
     `missing`: names of what is not ready to serve; with it /healthz and /readyz are answered, too.
+    `ask`: finds out, before each scrape, what only an answer can tell.
     """
 
     async def metrics(_: web.Request) -> web.Response:
+        if ask is not None:
+            await ask()
         return web.Response(
             body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )

@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 import tempfile
+from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -44,10 +45,11 @@ async def _serve(settings: Settings) -> int:
     async with contextlib.AsyncExitStack() as stack:
         state_dir = stack.enter_context(_state_dir(settings))
         ready: dict[str, Callable[[], bool]] = {}
+        asked: dict[str, Callable[[], bool]] = {}
         house = House(
             settings=settings,
             state_dir=state_dir,
-            registry=metrics.house_registry(ready),
+            registry=metrics.house_registry(ChainMap(ready, asked)),
             ready=ready,
             tls=None,
             files=process.allow_files(),
@@ -57,7 +59,7 @@ async def _serve(settings: Settings) -> int:
         _prepare_tls(house)
         signals = Signals(lambda: _renew(house))
         missing = None if "signaling" in starting else house.missing
-        metrics_line = await stack.enter_async_context(_metrics(house, missing))
+        metrics_line = await stack.enter_async_context(_metrics(house, missing, asked))
         running = {
             name: await stack.enter_async_context(STARTERS[name](house)) for name in starting
         }
@@ -136,7 +138,12 @@ def _prepare_tls(house: House) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _metrics(house: House, missing: Callable[[], Sequence[str]] | None) -> AsyncIterator[str]:
+async def _metrics(
+    house: House,
+    missing: Callable[[], Sequence[str]] | None,
+    asked: dict[str, Callable[[], bool]],
+) -> AsyncIterator[str]:
+    """`asked`: parts that are ready, as found out before each scrape; /readyz asks by itself."""
     settings = house.settings
     if settings.metrics_port is None:
         yield "off (KONSIL_METRICS_PORT)"
@@ -144,7 +151,13 @@ async def _metrics(house: House, missing: Callable[[], Sequence[str]] | None) ->
     sockets = listen.bind(settings.metrics_host, settings.metrics_port, "KONSIL_METRICS_PORT")
     port = sockets[0].getsockname()[1]
     host = settings.metrics_host
-    async with metrics.serving(house.registry, sockets, missing):
+
+    async def ask() -> None:
+        if house.redis_answers is not None:
+            answers = await house.redis_answers()
+            asked["redis"] = lambda: answers
+
+    async with metrics.serving(house.registry, sockets, missing, ask):
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
 
 

@@ -89,6 +89,11 @@ class SfuControl:
         """Whether there may be more rooms than it has said."""
         self._draining = False
 
+    @property
+    def found(self) -> bool:
+        """Whether signaling nodes can know of it, and ask it."""
+        return self._life is not None and self._life.found
+
     def event(self, event: control.Event) -> None:
         """Something that the forwarder tells. Never waits."""
         if isinstance(event, control.NodeLoad):
@@ -152,12 +157,15 @@ class _Life:
         self._heard_at = asyncio.get_running_loop().time()
         self._over = asyncio.Event()
         self._left = False
+        self._listening = False
+        self._announced_at = float("-inf")
+        """When Redis last took an announcement, on the loop's clock."""
         self._answering: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Until the process ends."""
         questions = (self._keyspace.sfu_questions(self._node),)
-        listening = sfu_wire.listen(self._redis, questions, self._take)
+        listening = sfu_wire.listen(self._redis, questions, self._take, self._hears)
         jobs = [
             asyncio.create_task(job) for job in (listening, self._announce_all(), self._voice.run())
         ]
@@ -168,7 +176,16 @@ class _Life:
                 job.cancel()
             await asyncio.gather(*jobs, *self._answering, return_exceptions=True)
 
+    @property
+    def found(self) -> bool:
+        """See SfuControl.found."""
+        silent_for = asyncio.get_running_loop().time() - self._announced_at
+        return self._listening and not self._left and silent_for < DEAD_AFTER_S
+
     # --- questions ---
+
+    def _hears(self, listening: bool) -> None:
+        self._listening = listening
 
     def _take(self, channel: str, data: bytes) -> None:
         try:
@@ -358,3 +375,4 @@ class _Life:
                     pipeline.set(key, text, px=ANNOUNCEMENT_TTL_MS)
                 pipeline.publish(self._keyspace.sfu_announcements, text)
                 await pipeline.execute()
+            self._announced_at = asyncio.get_running_loop().time()

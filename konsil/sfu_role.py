@@ -50,7 +50,7 @@ async def running(house: House) -> AsyncIterator[Running]:
 
         try:
             house.forwarder = planned.places(sfu.port)
-            house.ready["forwarder"] = lambda: sfu.ready
+            house.ready["forwarder"] = lambda: sfu.ready and link.found
             yield Running(
                 lines=_lines(planned, sfu.port, demo=settings.demo),
                 drain=drain,
@@ -67,6 +67,10 @@ class _Link:
 
     def __init__(self) -> None:
         self.control: SfuControl | None = None
+
+    @property
+    def found(self) -> bool:
+        return self.control is not None and self.control.found
 
     def event(self, event: Event) -> None:
         if self.control is not None:

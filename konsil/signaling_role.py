@@ -55,6 +55,7 @@ async def running(house: House) -> AsyncIterator[Running]:
         # A new id at every start: what a former process of this node held is gone.
         store = SessionStore(client, Keyspace(settings.redis_prefix), secrets.token_hex(8))
         await store.check()
+        house.redis_answers = store.ping
         # Listening and asking block each other nowhere: forwarders have connections of their own.
         asking = connect(redis_url.reveal())
         stack.push_async_callback(asking.aclose)

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.integration.conftest import RedisServer, until
 from tests.integration.served import Served
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
+async def ready(server: Served, expected: dict[str, float]) -> bool:
+    """Whether konsil_part_ready has these, and no others."""
+    async with aiohttp.ClientSession() as session, session.get(server.printed["metrics"]) as answer:
+        text = await answer.text()
+    return expected == {
+        sample.labels["part"]: sample.value
+        for family in text_string_to_metric_families(text)
+        if family.name == "konsil_part_ready"
+        for sample in family.samples
+    }
+
+
 async def test_a_server_with_all_roles_tells_all_that_is_listed(tmp_path: Path) -> None:
     settings = {"METRICS_PORT": 0, "TURN_PORT": 0, "SFU_PORT": 0, "ROLES": "signaling,turn,sfu"}
     async with Served(STATE_DIR=tmp_path, **settings) as server:
+        # A forwarder is ready when signaling can find it, which is a moment after the start.
+        await until(lambda: ready(server, {"relay": 1.0, "forwarder": 1.0, "redis": 1.0}))
         server.printed["open"] = server.printed["metrics"]
         status, text = await server.get("")
     assert status == 200
@@ -23,7 +40,39 @@ async def test_a_server_with_all_roles_tells_all_that_is_listed(tmp_path: Path) 
         for family in text_string_to_metric_families(text)
     }
     assert set(families) == set(re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(), re.M))
-    ready = {one.labels["part"]: one.value for one in families["konsil_part_ready"].samples}
-    assert ready == {"relay": 1.0, "forwarder": 1.0}
     (memory,) = families["process_resident_memory_bytes"].samples
     assert memory.value > 10_000_000
+
+
+async def test_a_redis_that_does_not_answer_is_seen_without_any_visitor(
+    tmp_path: Path, start_redis: Callable[..., RedisServer]
+) -> None:
+    redis = start_redis()
+    async with Served(STATE_DIR=tmp_path, METRICS_PORT=0, REDIS_URL=redis.url) as server:
+        assert await ready(server, {"redis": 1.0})
+        redis.stop()
+        await until(lambda: ready(server, {"redis": 0.0}))
+        assert (await server.get("/readyz"))[0] == 503
+        redis.cont()
+        await until(lambda: ready(server, {"redis": 1.0}))
+        assert (await server.get("/readyz"))[0] == 200
+
+
+async def test_a_forwarder_that_nobody_can_find_is_not_ready(
+    tmp_path: Path, start_redis: Callable[..., RedisServer]
+) -> None:
+    redis = start_redis()
+    settings = {"ROLES": "sfu", "SFU_PORT": 0, "SFU_HOST": "127.0.0.1", "METRICS_PORT": 0}
+    async with Served(STATE_DIR=tmp_path, REDIS_URL=redis.url, **settings) as server:
+        server.printed["open"] = server.printed["metrics"].removesuffix("/metrics")
+
+        async def says(answer: tuple[int, str]) -> bool:
+            return await server.get("/readyz") == answer
+
+        await until(lambda: says((200, "ok\n")))
+        redis.kill()
+        await until(lambda: says((503, "missing: forwarder\n")))
+        assert await ready(server, {"forwarder": 0.0})
+        redis.restart_empty()
+        await until(lambda: says((200, "ok\n")))
+        assert await ready(server, {"forwarder": 1.0})

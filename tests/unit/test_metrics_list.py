@@ -35,7 +35,7 @@ LABELS = {
 WORDS = {
     "code": {"ok", "other", *CODES},
     "path": {*PATHS, *CALL_PATHS},
-    "part": {"relay", "forwarder"},
+    "part": {"relay", "forwarder", "redis"},
 }
 
 
