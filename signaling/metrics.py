@@ -5,7 +5,6 @@ counters are plain integers read at scrape time: a relayed signal pays for one a
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,8 +55,9 @@ class Metrics(Collector):
         self.braked = 0
         self.quality = QualityCounts()
         self.media_moves = 0
-        self._joins: Counter[str] = Counter()
-        self._errors: Counter[str] = Counter()
+        # There from the start: increase() misses the first of a series that is new.
+        self._joins = dict.fromkeys((OK, *CODES, OTHER), 0)
+        self._errors = dict.fromkeys((*CODES, OTHER), 0)
         self._gauges: Callable[[], Gauges] | None = None
         self.redis_seconds = Histogram(
             "konsil_redis_operation_seconds",

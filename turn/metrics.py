@@ -8,7 +8,19 @@ from dataclasses import asdict, dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from turn.attributes import ErrorCode, Method
+from turn.five_tuple import Transport
+
 _SEPARATOR = " "
+_DIRECTIONS = ("up", "down")
+_METHODS = (
+    Method.BINDING,
+    Method.ALLOCATE,
+    Method.REFRESH,
+    Method.CREATE_PERMISSION,
+    Method.CHANNEL_BIND,
+)
+_OUTCOMES = ("success", *(str(int(code)) for code in ErrorCode))
 
 
 @dataclass(slots=True)
@@ -76,23 +88,40 @@ class RelayCollector(Collector):
             value=stats.restarts,
         )
         yield _labelled(
-            "konsil_turn_allocations_made", "Allocations made", "transport", stats.allocations_made
+            "konsil_turn_allocations_made",
+            "Allocations made",
+            "transport",
+            _begun([transport.value for transport in Transport], stats.allocations_made),
         )
         yield _labelled("konsil_turn_dropped", "What was dropped", "reason", stats.dropped)
         yield _labelled(
-            "konsil_turn_relayed_packets", "Datagrams relayed", "direction", stats.packets
+            "konsil_turn_relayed_packets",
+            "Datagrams relayed",
+            "direction",
+            _begun(_DIRECTIONS, stats.packets),
         )
-        yield _labelled("konsil_turn_relayed_bytes", "Payload relayed", "direction", stats.bytes)
+        yield _labelled(
+            "konsil_turn_relayed_bytes",
+            "Payload relayed",
+            "direction",
+            _begun(_DIRECTIONS, stats.bytes),
+        )
         requests = CounterMetricFamily(
             "konsil_turn_requests", "STUN and TURN requests", labels=["method", "outcome"]
         )
-        for key, count in sorted(stats.requests.items()):
+        expected = [request_key(m.name.lower(), outcome) for m in _METHODS for outcome in _OUTCOMES]
+        for key, count in sorted(_begun(expected, stats.requests).items()):
             requests.add_metric(key.split(_SEPARATOR), count)
         yield requests
 
     def describe(self) -> Iterable[Metric]:
         """Names only, so that registering reads nothing from a server not yet started."""
         return ()
+
+
+def _begun(keys: Iterable[str], counts: dict[str, int]) -> dict[str, int]:
+    """With 0 for what has not happened yet: increase() misses the first of a series that is new."""
+    return {**dict.fromkeys(keys, 0), **counts}
 
 
 def _labelled(name: str, text: str, label: str, counts: dict[str, int]) -> CounterMetricFamily:

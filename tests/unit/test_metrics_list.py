@@ -176,6 +176,32 @@ def test_queries_use_metrics_and_labels_that_exist(source: str) -> None:
         assert query.count("(") == query.count(")"), query
 
 
+def test_what_alerts_count_is_there_before_it_has_happened() -> None:
+    # increase() sees nothing in a series that begins with 1.
+    registry = house_registry({})
+    Metrics(registry).watch(lambda: Gauges(connections=0, rooms=0, waiting=0, mailbox_entries=0))
+    registry.register(RelayCollector(TurnStats, lambda: False))
+    registry.register(NodeCollector(SfuStats))
+    samples = [
+        (sample.name, sample.labels) for family in registry.collect() for sample in family.samples
+    ]
+    counters = [
+        (name, dict(re.findall(r'(\w+)="(\w+)"', matchers)))
+        for rule in _rules()
+        for name, matchers in re.findall(r"\b(konsil_\w+_total)(?:\{([^}]*)\})?", rule["expr"])
+    ]
+    assert counters
+    for name, wanted in counters:
+        found = [labels for one, labels in samples if one == name]
+        assert any(wanted.items() <= labels.items() for labels in found), (name, wanted)
+
+
+def test_an_alert_needs_no_series_of_a_role_that_runs_elsewhere() -> None:
+    # Two series are added only where there are both.
+    for rule in _rules():
+        assert " + " not in rule["expr"], rule["alert"]
+
+
 def test_each_service_is_on_the_dashboard() -> None:
     queries = " ".join(_dashboard_queries())
     for name in _in_document():
