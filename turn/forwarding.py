@@ -13,6 +13,8 @@ from turn.five_tuple import FiveTuple, Transport
 
 SockAddress = tuple[str, int] | tuple[str, int, int, int]
 
+_MOST_SPOKEN = 256  # peers of one relay socket whose name is remembered, where there are two
+
 
 def sock_address(host: str, port: int) -> SockAddress:
     """The address as `recvfrom` gives it, which is what the tables are keyed by."""
@@ -46,11 +48,16 @@ class Allowance:
 
 
 class Relay:
-    """One relay socket and what may pass through it."""
+    """One relay socket and what may pass through it.
+
+    A host behind a one-to-one NAT has two names, and a client may use both at a time: each
+    permission and channel is kept under the name it was asked for, and what comes from there has
+    the name that was last sent to.
+    """
 
     __slots__ = (
-        "channels", "client", "down", "family", "flow", "peers", "permitted",
-        "relay_id", "send", "sock", "stream", "up",
+        "channels", "client", "down", "family", "flow", "hosts", "peers", "permitted",
+        "relay_id", "send", "sock", "spoken", "stream", "two_named", "up",
     )  # fmt: skip
 
     def __init__(self, relay_id: int, family: Family, sock: socket.socket, rate: int) -> None:
@@ -61,22 +68,23 @@ class Relay:
         self.client: SockAddress | None = None
         self.send: Callable[[memoryview, SockAddress], int] | None = None
         self.stream: StreamSink | None = None
+        # As the client named them, and where those are.
+        self.hosts: set[str] = set()
         self.permitted: set[str] = set()
-        self.channels: dict[int, SockAddress] = {}
+        self.channels: dict[Address, int] = {}
         # Channel numbers of peers that have a permission now: the down path's only look-up.
         self.peers: dict[SockAddress, int] = {}
+        # Whether two of `hosts` are one; then, by peer, the name last sent to.
+        self.two_named = False
+        self.spoken: dict[SockAddress, str] = {}
         self.up = Allowance(rate)
         self.down = Allowance(rate)
 
-    def refresh_peers(self) -> None:
-        """Permissions or channels have changed."""
-        self.peers = {
-            peer: number for number, peer in self.channels.items() if peer[0] in self.permitted
-        }
 
-
-# Where ChannelData of one client goes, by number: the relay socket, and the peer to send to.
-Channels = dict[int, tuple[Relay, SockAddress]]
+# Where ChannelData of one client goes: the relay socket, the peer to send to, and the host that the
+# client calls it by.
+Way = tuple[Relay, SockAddress, str]
+Channels = dict[int, Way]
 
 
 @dataclass(slots=True, eq=False)
@@ -117,9 +125,39 @@ class ForwardingTables:
         """The host to send to for a peer the client named."""
         return self._inward.get(host, host)
 
-    def outward(self, host: str) -> str:
+    def named(self, relay: Relay, source: SockAddress) -> str:
         """The host to name to the client for a peer that sent."""
-        return self._outward.get(host, host)
+        host = source[0]
+        outer = self._outward.get(host, host)
+        name = outer if outer in relay.hosts else host
+        return relay.spoken.get(source, name) if relay.two_named else name
+
+    def speak(self, relay: Relay, name: str, at: SockAddress) -> None:
+        """The client sends to a peer of a host with two names, by this one."""
+        if relay.spoken.get(at) == name or name not in relay.hosts:
+            return
+        relay.spoken.pop(at, None)
+        while len(relay.spoken) >= _MOST_SPOKEN:
+            del relay.spoken[next(iter(relay.spoken))]
+        relay.spoken[at] = name
+        number = relay.channels.get(Address(name, at[1]))
+        if number is None:
+            relay.peers.pop(at, None)
+        else:
+            relay.peers[at] = number
+
+    def _refresh(self, relay: Relay) -> None:
+        """Permissions or channels have changed."""
+        relay.permitted = {self.inward(host) for host in relay.hosts}
+        relay.two_named = len(relay.permitted) < len(relay.hosts)
+        relay.spoken = {
+            at: name for at, name in relay.spoken.items() if relay.two_named and name in relay.hosts
+        }
+        relay.peers = {}
+        for peer, number in relay.channels.items():
+            at = sock_address(self.inward(peer.host), peer.port)
+            if peer.host in relay.hosts and relay.spoken.get(at, peer.host) == peer.host:
+                relay.peers[at] = number
 
     def attach(self, relay: Relay, flow: FiveTuple, stream: StreamSink | None, meter: int) -> None:
         if meter:
@@ -142,7 +180,7 @@ class ForwardingTables:
         if flow is None:
             return
         route = self.routes[flow]
-        for number in relay.channels:
+        for number in relay.channels.values():
             route.channels.pop(number, None)
         route.relays -= 1
         if route.relays:
@@ -154,28 +192,28 @@ class ForwardingTables:
     def permit(self, relay_id: int, host: str) -> None:
         relay = self.relays.get(relay_id)
         if relay is not None:
-            relay.permitted.add(self.inward(host))
-            relay.refresh_peers()
+            relay.hosts.add(host)
+            self._refresh(relay)
 
     def revoke(self, relay_id: int, host: str) -> None:
         relay = self.relays.get(relay_id)
         if relay is not None:
-            relay.permitted.discard(self.inward(host))
-            relay.refresh_peers()
+            relay.hosts.discard(host)
+            self._refresh(relay)
 
     def bind_channel(self, relay_id: int, number: int, peer: Address) -> None:
         relay = self.relays.get(relay_id)
         if relay is None or relay.flow is None:
             return
+        relay.channels[peer] = number
         address = sock_address(self.inward(peer.host), peer.port)
-        relay.channels[number] = address
-        self.routes[relay.flow].channels[number] = (relay, address)
-        relay.refresh_peers()
+        self.routes[relay.flow].channels[number] = (relay, address, peer.host)
+        self._refresh(relay)
 
     def unbind_channel(self, relay_id: int, number: int) -> None:
         relay = self.relays.get(relay_id)
-        if relay is None or relay.flow is None or number not in relay.channels:
+        if relay is None or relay.flow is None or number not in relay.channels.values():
             return
-        del relay.channels[number]
+        relay.channels = {peer: bound for peer, bound in relay.channels.items() if bound != number}
         self.routes[relay.flow].channels.pop(number, None)
-        relay.refresh_peers()
+        self._refresh(relay)

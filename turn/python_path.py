@@ -18,7 +18,15 @@ from turn.address import Address, Family
 from turn.attributes import Attribute, MessageClass, Method
 from turn.data_path import IcmpSink, MessageSink, PathCounters, StreamSink
 from turn.five_tuple import FiveTuple, Transport
-from turn.forwarding import Allowance, ForwardingTables, Listener, Relay, SockAddress, sock_address
+from turn.forwarding import (
+    Allowance,
+    ForwardingTables,
+    Listener,
+    Relay,
+    SockAddress,
+    Way,
+    sock_address,
+)
 from turn.message import encode_message, pack_xor_address
 from turn.relay_socket import (
     UDP_SEGMENT,
@@ -134,6 +142,8 @@ class PythonPath:
         if relay is None or not self._may_pass(relay.up, len(payload)):
             return
         address = (self._tables.inward(peer.host), peer.port)
+        if relay.two_named:
+            self._tables.speak(relay, peer.host, sock_address(*address))
         if not dont_fragment:
             self._send_up(relay, payload, address)
             return
@@ -150,6 +160,8 @@ class PythonPath:
         if bound is None:
             self.counters.drop("unbound_channel")
         elif self._may_pass(bound[0].up, len(payload)):
+            if bound[0].two_named:
+                self._tables.speak(bound[0], bound[2], bound[1])
             self._send_up(bound[0], payload, bound[1])
 
     def _may_pass(self, allowance: Allowance, size: int) -> bool:
@@ -223,7 +235,9 @@ class PythonPath:
             if bound is None or length + 4 > size:
                 self.counters.drop("unbound_channel" if bound is None else "bad_channel_data")
                 continue
-            relay, peer = bound
+            relay, peer, name = bound
+            if relay.two_named:
+                self._tables.speak(relay, name, peer)
             relay.up.left -= length
             if relay.up.left < 0 and not relay.up.refill():
                 relay.up.left += length
@@ -277,7 +291,7 @@ class PythonPath:
         segment = _segment_size(ancillary, size)
         route = listener.clients.get(source)
         run: list[memoryview] = []
-        target: tuple[Relay, SockAddress] | None = None
+        target: Way | None = None
         for start in range(0, size, segment):
             datagram = self._payload[start : min(start + segment, size)]
             if route is None or len(datagram) < 4 or datagram[0] & 0xC0 != 0x40:
@@ -299,11 +313,11 @@ class PythonPath:
         if run:
             self._send_train_up(target, run)
 
-    def _send_train_up(
-        self, target: tuple[Relay, SockAddress] | None, run: list[memoryview]
-    ) -> None:
+    def _send_train_up(self, target: Way | None, run: list[memoryview]) -> None:
         assert target is not None
-        relay, peer = target
+        relay, peer, name = target
+        if relay.two_named:
+            self._tables.speak(relay, name, peer)
         if len(run) > 1 and len(run[0]):
             try:
                 relay.sock.sendmsg(run, _segments_of(len(run[0])), 0, peer)
@@ -332,8 +346,9 @@ class PythonPath:
         payloads = payloads or [self._payload[:0]]
         payloads = [p for p in payloads if self._may_pass(relay.down, len(p))]
         if number is None:
+            named = Address(self._tables.named(relay, source), source[1])
             for payload in payloads:
-                self._send_down(relay, self._data_indication(source, bytes(payload)), len(payload))
+                self._send_down(relay, self._data_indication(named, bytes(payload)), len(payload))
         elif relay.stream is not None or len(payloads) == 1:
             for payload in payloads:
                 frame = _HEADER.pack(number, len(payload)) + payload
@@ -375,9 +390,8 @@ class PythonPath:
         self.counters.packets_down += 1
         self.counters.bytes_down += size
 
-    def _data_indication(self, source: SockAddress, payload: bytes) -> bytes:
+    def _data_indication(self, peer: Address, payload: bytes) -> bytes:
         """RFC 8656 §11.3."""
-        peer = Address(self._tables.outward(source[0]), source[1])
         transaction_id = self._random(12)
         return encode_message(
             Method.DATA,
@@ -399,8 +413,8 @@ class PythonPath:
 
     def _report_icmp(self, relay: Relay) -> None:
         for peer, error in read_icmp_errors(relay.sock):
-            outer = Address(self._tables.outward(peer.host), peer.port)
-            self._on_icmp(relay.relay_id, outer, error)
+            name = self._tables.named(relay, sock_address(*peer))
+            self._on_icmp(relay.relay_id, Address(name, peer.port), error)
 
 
 def _segment_size(ancillary: list[tuple[int, int, bytes]], size: int) -> int:
