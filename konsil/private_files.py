@@ -1,5 +1,6 @@
 """Directories and files that only the user Konsil runs as can read."""
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -21,10 +22,15 @@ def private_directory(path: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a 0600 file in one step: a reader sees all of it or nothing."""
+    """Writes a 0600 file in one step: a reader sees all of it or nothing. Raises StartError."""
     beside = path.with_name(path.name + ".new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    beside.replace(path)
+    try:
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise StartError(f"cannot write {path}: {error.strerror}") from None

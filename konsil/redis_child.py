@@ -119,7 +119,13 @@ class RedisChild:
         private_directory(self._run_dir)
         if self._socket.parent != self._run_dir:
             private_directory(self._socket.parent)
-        self._lock = os.open(self._run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = self._run_dir / "lock"
+        try:
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StartError(
+                f"cannot use {lock}: {error.strerror}; it must be a file of the user konsil runs as"
+            ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -90,7 +90,13 @@ def _chosen(settings: Settings) -> list[str]:
 def _state_dir(settings: Settings) -> Iterator[Path]:
     """The directory of keys and providers; made where missing, temporary for a demo."""
     if settings.state_dir is None and settings.demo:
-        with tempfile.TemporaryDirectory(prefix="konsil-demo-") as name:
+        try:
+            made = tempfile.TemporaryDirectory(prefix="konsil-demo-")
+        except OSError as error:
+            raise StartError(
+                f"cannot make a temporary directory: {error.strerror}; set TMPDIR"
+            ) from None
+        with made as name:
             yield Path(name)
         return
     path = settings.state_dir or default_state_dir()

@@ -93,7 +93,15 @@ def _redis_url(text: str) -> Secret:
 def _path(text: str) -> Path:
     if not text.strip() or "\0" in text:
         raise ValueError("must be a path")
-    return Path(text.strip()).expanduser().absolute()
+    return expanded(Path(text.strip())).absolute()
+
+
+def expanded(path: Path) -> Path:
+    """With a home directory for ~. Raises ValueError where there is none, as in some containers."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~, but there is no such home directory") from None
 
 
 def _host(text: str) -> str:

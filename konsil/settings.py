@@ -352,7 +352,7 @@ def load(
     environment = os.environ if environment is None else environment
     specs = table()
     path = flags.get("config") or environment.get(PREFIX + "CONFIG")
-    values: dict[str, Any] = _read_file(Path(path).expanduser(), specs) if path else {}
+    values: dict[str, Any] = _read_file(path, specs) if path else {}
     for name, spec in specs.items():
         if (text := environment.get(environment_name(name))) is not None:
             values[name] = _checked(spec["kind"], text, environment_name(name))
@@ -371,7 +371,11 @@ def _checked(kind: Kind, value: object, source: str) -> object:
         raise SettingsError(f"{source}{shown} {error}") from None
 
 
-def _read_file(path: Path, specs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _read_file(name: str, specs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    try:
+        path = kinds.expanded(Path(name))
+    except ValueError as error:
+        raise SettingsError(f"--config {name[:60]!r}: {error}") from None
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -408,8 +412,17 @@ def _strangers(environment: Mapping[str, str], specs: Mapping[str, Any]) -> list
 
 
 def default_state_dir(environment: Mapping[str, str] | None = None) -> Path:
-    """$XDG_STATE_HOME/konsil, or ~/.local/state/konsil (XDG Base Directory Specification)."""
+    """$XDG_STATE_HOME/konsil, or ~/.local/state/konsil (XDG Base Directory Specification).
+
+    Raises SettingsError where there is no home directory.
+    """
     environment = os.environ if environment is None else environment
     base = environment.get("XDG_STATE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path("~/.local/state").expanduser()
-    return root / "konsil"
+    if base.startswith("/"):
+        return Path(base) / "konsil"
+    try:
+        return kinds.expanded(Path("~/.local/state/konsil"))
+    except ValueError:
+        raise SettingsError(
+            "KONSIL_STATE_DIR must be set: the user konsil runs as has no home directory"
+        ) from None

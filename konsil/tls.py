@@ -1,9 +1,9 @@
 """TLS for the HTTP port: the operator's certificate, or one made here for a local network."""
 
+import contextlib
 import datetime as dt
 import fcntl
 import ipaddress
-import os
 import re
 import socket
 import ssl
@@ -66,10 +66,7 @@ def self_signed(directory: Path, now: dt.datetime, extra: Iterable[str] = ()) ->
     certificate, key = directory / "self-signed.pem", directory / "self-signed.key"
     names = sorted({*machine_names(), *extra})
     if not _covers(certificate, key, names, now):
-        try:
-            _make(certificate, key, names, now)
-        except OSError as error:
-            raise StartError(f"cannot write to {directory}: {error.strerror}") from None
+        _make(certificate, key, names, now)
     return certificate, key
 
 
@@ -152,7 +149,8 @@ def _make(certificate: Path, key: Path, names: list[str], now: dt.datetime) -> N
         ).decode(),
     )
     write_private(certificate, made.public_bytes(serialization.Encoding.PEM).decode())
-    os.chmod(certificate, 0o644)
+    with contextlib.suppress(OSError):  # for others to trust; we read it either way
+        certificate.chmod(0o644)
 
 
 def _general(name: str) -> x509.GeneralName:

@@ -154,10 +154,7 @@ class KeptSecrets:
 
     def _write(self, entries: tuple[_Entry, ...]) -> None:
         lines = [f"{entry.since} {entry.secret.reveal()}\n" for entry in entries]
-        try:
-            write_private(self._path, _HEAD + "".join(lines))
-        except OSError as error:
-            raise StartError(f"cannot write {self._path}: {error.strerror}") from None
+        write_private(self._path, _HEAD + "".join(lines))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from . import ownership
-from .errors import ConfigError
+from .errors import ConfigError, UnusableError
 from .public_keys import PublicKeys, key_id
 from .state_file import Failure
 from .tokens import LIFETIME_MAX
@@ -83,7 +83,7 @@ class KeyRing:
         """The key that signs."""
         self._refresh()
         if self._current is None:
-            raise ConfigError(f"KONSIL_STATE_DIR: {self._directory} holds no key any more")
+            raise UnusableError(f"KONSIL_STATE_DIR: {self._directory} holds no key any more")
         return self._current
 
     def find(self, kid: str, now: float) -> Ed25519PublicKey | None:
@@ -133,7 +133,7 @@ class KeyRing:
             if self._directory.stat().st_mode & 0o077:
                 self._directory.chmod(0o700)
         except OSError as exc:
-            raise ConfigError(
+            raise UnusableError(
                 f"KONSIL_STATE_DIR: cannot use {self._directory}: {exc.strerror}"
             ) from exc
 
@@ -157,7 +157,7 @@ class KeyRing:
             draft.replace(self._directory / name)
         except OSError as exc:
             draft.unlink(missing_ok=True)
-            raise ConfigError(
+            raise UnusableError(
                 f"KONSIL_STATE_DIR: cannot write a key to {self._directory}: {exc.strerror}"
             ) from exc
 
@@ -184,7 +184,7 @@ class KeyRing:
         try:
             names = sorted(entry.name for entry in os.scandir(self._directory))
         except OSError as exc:
-            raise ConfigError(
+            raise UnusableError(
                 f"KONSIL_STATE_DIR: cannot read {self._directory}: {exc.strerror}"
             ) from exc
         found = sorted(
@@ -210,9 +210,9 @@ def _read(path: Path, kid: str) -> Ed25519PrivateKey:
             path.chmod(0o600)
         private = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as exc:
-        raise ConfigError(f"KONSIL_STATE_DIR: cannot read {path}: {exc.strerror}") from exc
+        raise UnusableError(f"KONSIL_STATE_DIR: cannot read {path}: {exc.strerror}") from exc
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise ConfigError(f"KONSIL_STATE_DIR: {path} is not a private key in PEM") from exc
+        raise UnusableError(f"KONSIL_STATE_DIR: {path} is not a private key in PEM") from exc
     if not isinstance(private, Ed25519PrivateKey) or key_id(private.public_key()) != kid:
-        raise ConfigError(f"KONSIL_STATE_DIR: {path} is not the Ed25519 key its name says")
+        raise UnusableError(f"KONSIL_STATE_DIR: {path} is not the Ed25519 key its name says")
     return private

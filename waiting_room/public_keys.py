@@ -17,7 +17,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from . import ownership
-from .errors import ConfigError
+from .errors import UnusableError
 from .signatures import from_base64url, to_base64url
 
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{16}")
@@ -49,7 +49,7 @@ class PublicKeys:
                 if not path.exists():
                     self._write(path, to_base64url(key.public_bytes_raw()))
         except OSError as exc:
-            raise ConfigError(
+            raise UnusableError(
                 f"KONSIL_STATE_DIR: cannot write to {self._directory}: {exc.strerror}"
             ) from exc
 
@@ -77,7 +77,11 @@ class PublicKeys:
         ownership.check(path, self._directory.parent)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-        draft.replace(path)
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(text + "\n")
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from . import ownership
-from .errors import ConfigError
+from .errors import UnusableError
 
 Stamp = TypeVar("Stamp", bound=Hashable)
 
@@ -54,7 +54,7 @@ class Failure(Generic[Stamp]):
 class StateFile:
     """Methods touch the disk and may wait for the lock: call them off the loop.
 
-    All of them raise ConfigError where the file cannot be used.
+    All of them raise UnusableError where the file cannot be used.
     """
 
     def __init__(self, path: Path, state_dir: Path | None = None) -> None:
@@ -115,5 +115,5 @@ class StateFile:
         finally:
             os.close(lock)
 
-    def error(self, detail: str) -> ConfigError:
-        return ConfigError(f"KONSIL_STATE_DIR: {self._path} {detail}")
+    def error(self, detail: str) -> UnusableError:
+        return UnusableError(f"KONSIL_STATE_DIR: {self._path} {detail}")

@@ -24,7 +24,7 @@ from . import scripts
 from .bus import Bus, Handler, message
 from .codec import CodecError, decode, encode, revision
 from .connection import OPERATION_TIMEOUT, Gate, explain, persistently
-from .errors import ConfigError, RoomUnavailable, StoreUnavailable, Unreadable
+from .errors import RoomUnavailable, StoreUnavailable, Unreadable, UnusableError
 from .events import Change, End, Event, Sweep
 from .keyspace import Keyspace
 from .merge import merge
@@ -268,14 +268,14 @@ class SessionStore:
         return True
 
     async def check(self) -> None:
-        """For the start: raises ConfigError, naming the setting, if Redis is of no use as it is."""
+        """For the start: raises UnusableError, which names the setting, if Redis is of no use."""
         key = self._keyspace.probe_key()
         try:
             async with asyncio.timeout(OPERATION_TIMEOUT):
                 await self._redis.set(key, b"", px=1000)
                 await self._redis.delete(key)
         except (RedisError, OSError) as exc:
-            raise ConfigError(explain(exc)) from exc
+            raise UnusableError(explain(exc)) from exc
 
     # Inside
 

@@ -14,6 +14,7 @@ import shlex
 import signal
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -330,6 +331,52 @@ async def test_a_state_directory_in_use_is_named(tmp_path: Path) -> None:
         assert "another konsil serve" in message
 
 
+async def test_a_lock_that_cannot_be_taken_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run" / "lock").mkdir(parents=True)  # what stops even root
+    code, message = await refusal(STATE_DIR=tmp_path)
+    assert code == 1
+    assert f"cannot use {tmp_path}/run/lock: " in message
+
+
+@pytest.mark.parametrize("first", ["a new directory", "one with keys"])
+@pytest.mark.parametrize("settings", [{}, {"TLS_SELF_SIGNED": 1}, {"ROLES": "turn"}], ids=str)
+async def test_a_disk_that_is_full_is_named(
+    tmp_path: Path, first: str, settings: dict[str, object]
+) -> None:
+    if first == "one with keys":
+        await konsil("provider", "add", "Ada", STATE_DIR=tmp_path)
+    # No file may grow: what a full disk does, without one.
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", 'ulimit -f 0 && exec "$@"', "sh"),
+        *(sys.executable, "-m", "konsil", "serve"),
+        env=environment(**{**DEFAULTS, "TURN_PORT": 0, "STATE_DIR": tmp_path, **settings}),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    message = err.decode()
+    assert (process.returncode, out) == (1, b""), message
+    assert len(message.splitlines()) == 1, message
+    assert "File too large" in message
+    assert str(tmp_path) in message
+    assert not [name for name in private_files(tmp_path) if name.endswith((".new", ".tmp"))]
+
+
+async def test_a_demo_without_a_place_for_it_is_told(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", 'ulimit -f 0 && exec "$@"', "sh"),
+        *(sys.executable, "-m", "konsil", "serve", "--demo"),
+        env=environment(**DEFAULTS),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    message = err.decode()
+    assert process.returncode == 1
+    assert len(message.splitlines()) == 1, message
+    assert message.startswith("konsil: "), message
+
+
 async def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing.pem"
     _, message = await refusal("--demo", TLS_CERT=missing, TLS_KEY=missing)
@@ -371,7 +418,7 @@ async def test_a_redis_that_is_of_no_use_is_named(
     )
     for url, words in cases:
         code, message = await refusal(STATE_DIR=tmp_path, REDIS_URL=url)
-        assert code == 2
+        assert code == 1
         assert words in message, url
         assert "KONSIL_REDIS_URL" in message
         assert "4712" not in message

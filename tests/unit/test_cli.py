@@ -281,7 +281,7 @@ def test_an_unusable_state_directory_is_named(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KONSIL_STATE_DIR", str(tmp_path / "file"))
     code, message = cli.refusal("provider", "add", "Ada")
-    assert code == 2
+    assert code == 1
     assert "KONSIL_STATE_DIR" in message
 
 
@@ -340,6 +340,29 @@ def test_a_directory_of_root_is_for_whoever_may_write_to_it(
     code, message = cli.refusal("provider", "add", "Bob")
     assert code == 1
     assert "belongs to root" in message
+
+
+@pytest.mark.parametrize("setting", ["", "~/state", "~nobody-4711/state"])
+def test_without_a_home_directory_it_says_what_to_set(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("KONSIL_STATE_DIR")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 5)  # as in a container: in no passwd file
+    if setting:
+        monkeypatch.setenv("KONSIL_STATE_DIR", setting)
+    code, message = cli.refusal("provider", "list")
+    assert code == 2
+    assert "KONSIL_STATE_DIR" in message
+    assert "home directory" in message
+
+
+def test_a_settings_file_in_a_home_that_is_not_there_is_named(cli: Cli) -> None:
+    code, message = cli.refusal("provider", "list", "--config", "~nobody-4711/konsil.toml")
+    assert code == 2
+    assert "--config" in message
+    assert "home directory" in message
 
 
 def test_keys_rotate_and_old_links_stay_good(cli: Cli, tmp_path: Path) -> None:
