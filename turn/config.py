@@ -47,14 +47,15 @@ class Limits:
     """Bits per second of payload per allocation and direction; what exceeds it is dropped."""
     requests_per_address: float = 100.0
     """Requests per second of one address (IPv6: one /64) outside allocations, Allocate included;
-    the excess is dropped unanswered, and the client's retransmission finds room."""
+    over UDP, where an address may be forged, and over TCP and TLS, each for itself. Over UDP the
+    excess is dropped unanswered, and the client's retransmission finds room; else it is 500."""
     request_burst: float = 400.0
     """Requests such an address may send at once."""
     requests_per_allocation: float = 100.0
-    """Authenticated requests per second on one allocation; the excess is dropped."""
+    """Requests per second on one allocation's five-tuple; the excess as above."""
     unproven_excess: int = 2048
-    """Bytes that answers to one unproven UDP source may exceed its requests by before it must
-    wait; refilled at a sixteenth of this per second. Beyond it requests go unanswered."""
+    """Bytes that answers to one unproven UDP source may exceed its requests by at once, and per
+    second; for Bindings and for all else, each for itself. Beyond it requests go unanswered."""
     checks: int = 128
     """Check credentials in use at a time; beyond it Allocate with a further one is answered 508."""
     check_allocations: int = 24

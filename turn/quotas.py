@@ -10,7 +10,7 @@ from turn.address import pack_host
 
 _Key = TypeVar("_Key")
 
-_SLOTS = 16384  # a power of two; the tables below take 2 x 2 x 128 KiB whatever is sent at us
+_SLOTS = 16384  # a power of two; the tables below take 4 x 2 x 128 KiB whatever is sent at us
 
 
 def source_of(host: str) -> bytes:
@@ -88,10 +88,6 @@ class SourceBuckets:
             return False
         self._tokens[slot] -= amount
         return True
-
-    def give_back(self, host: str, amount: float, now: float) -> None:
-        slot = self._refilled(host, now)
-        self._tokens[slot] = min(self._burst, self._tokens[slot] + amount)
 
     def _refilled(self, host: str, now: float) -> int:
         slot = hash((self._salt, self._salt + source_of(host))) & (_SLOTS - 1)

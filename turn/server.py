@@ -59,8 +59,14 @@ class TurnServer:
         )
         self._handlers = AllocationHandlers(table, policy, checks, limits, self.counters)
         self._transactions = Transactions()
-        self._requests = SourceBuckets(limits.requests_per_address, limits.request_burst, salt)
-        self._excess = SourceBuckets(limits.unproven_excess / 16, limits.unproven_excess, salt)
+        # Apart by whether the address is proven, so that who forges one takes nothing from who has
+        # shown that it is theirs; and what Bindings are answered takes nothing from challenges.
+        self._proven, self._unproven = (
+            SourceBuckets(limits.requests_per_address, limits.request_burst, salt) for _ in range(2)
+        )
+        self._for_bindings, self._for_challenges = (
+            SourceBuckets(limits.unproven_excess, limits.unproven_excess, salt) for _ in range(2)
+        )
         # What may be asked of an allocation that exists; Allocate makes one and stands apart.
         self._on_allocation: dict[int, Callable[[Exchange, Allocation], bytes]] = {
             Method.REFRESH: self._handlers.refresh,
@@ -139,8 +145,8 @@ class TurnServer:
 
     def _receive_request(self, exchange: Exchange) -> None:
         request, flow, now = exchange.request, exchange.flow, exchange.now
-        if not self._requests.take(flow.client.host, 1, now):
-            self.counters.dropped["request_rate"] += 1
+        if not self._may_ask(flow, now):
+            self._refuse_rate(exchange)
             return
         if request.method == Method.BINDING:
             self._binding(exchange)
@@ -155,15 +161,27 @@ class TurnServer:
             return
         self._receive_signed(replace(exchange, identity=identity))
 
+    def _may_ask(self, flow: FiveTuple, now: float) -> bool:
+        """Whether a request has room: with its allocation where there is one, so that a flood
+        from elsewhere with the same address is nothing to it; else with its address."""
+        allocation = self._table.get(flow)
+        if allocation is not None:
+            return allocation.requests.take(1, now)
+        sources = self._proven if flow.transport.proven else self._unproven
+        return sources.take(flow.client.host, 1, now)
+
+    def _refuse_rate(self, exchange: Exchange) -> None:
+        """Over UDP the client sends again. Elsewhere it does not (RFC 8489 §6.2.2), and takes
+        silence for a server that is gone."""
+        if not exchange.flow.transport.proven:
+            self.counters.dropped["request_rate"] += 1
+            return
+        self._count(exchange.request, str(int(ErrorCode.SERVER_ERROR)))
+        self._send(exchange.flow, exchange.error(ErrorCode.SERVER_ERROR))
+
     def _receive_signed(self, exchange: Exchange) -> None:
         """Answer an authenticated request, at once or, for Allocate, when its sockets are open."""
         allocation = self._table.get(exchange.flow)
-        if allocation is not None:
-            # An allocation's own requests do not count against its address.
-            self._requests.give_back(exchange.flow.client.host, 1, exchange.now)
-            if not allocation.requests.take(1, exchange.now):
-                self.counters.dropped["request_rate"] += 1
-                return
         try:
             result = self._answer(exchange, allocation)
         except RequestRefused as refused:
@@ -219,7 +237,7 @@ class TurnServer:
             mapped = pack_xor_address(exchange.flow.client, request.transaction_id)
             answer = exchange.success([(Attribute.XOR_MAPPED_ADDRESS, mapped)])
             self._count(request, "success")
-        self._send_unproven(exchange, answer)
+        self._send_unproven(exchange, answer, self._for_bindings)
 
     def _challenge(self, exchange: Exchange, code: ErrorCode) -> None:
         """Refuse an unauthenticated request, over UDP with as few bytes as will do.
@@ -230,12 +248,12 @@ class TurnServer:
         flow, now = exchange.flow, exchange.now
         self._count(exchange.request, str(int(code)))
         if code is ErrorCode.BAD_REQUEST:
-            self._send_unproven(exchange, exchange.error(code))
+            self._send_unproven(exchange, exchange.error(code), self._for_challenges)
             return
         size = self._authenticator.long_challenge_size + (8 if exchange.request.fingerprint else 0)
         features = flow.transport.proven or size <= 2 * len(exchange.request.raw)
         challenge = self._authenticator.challenge(flow, now, features=features)
-        self._send_unproven(exchange, exchange.error(code, challenge))
+        self._send_unproven(exchange, exchange.error(code, challenge), self._for_challenges)
 
     def _receive_indication(self, indication: Message, flow: FiveTuple) -> None:
         """Indications get no answer; Binding is a keep-alive (RFC 8489 §6.3.2)."""
@@ -250,7 +268,7 @@ class TurnServer:
     def _send(self, flow: FiveTuple, data: bytes) -> None:
         self._table.outputs.append(Reply(flow, data))
 
-    def _send_unproven(self, exchange: Exchange, data: bytes) -> None:
+    def _send_unproven(self, exchange: Exchange, data: bytes, allowance: SourceBuckets) -> None:
         """Answer a source that may be forged: the bytes it sent, and a small allowance."""
         flow = exchange.flow
         excess = len(data) - len(exchange.request.raw)
@@ -258,7 +276,7 @@ class TurnServer:
             excess > 0
             and not flow.transport.proven
             and self._table.get(flow) is None
-            and not self._excess.take(flow.client.host, excess, exchange.now)
+            and not allowance.take(flow.client.host, excess, exchange.now)
         ):
             self.counters.dropped["amplification"] += 1
             return

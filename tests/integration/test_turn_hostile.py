@@ -24,9 +24,9 @@ from tests.integration.test_turn_running import (
     trusting,
 )
 from turn.attributes import Attribute, MessageClass, Method
-from turn.client import parse_answer
+from turn.client import error_code, parse_answer
 from turn.five_tuple import Transport
-from turn.message import encode_message
+from turn.message import Message, encode_message
 from turn.probe import probe
 
 BINDING = encode_message(Method.BINDING, MessageClass.REQUEST, b"t" * 12, ())
@@ -279,3 +279,44 @@ async def test_tls_speaks_stun_turn_and_no_old_version(tmp_path: Path) -> None:
         _, writer = await asyncio.open_connection("localhost", port, ssl=old)
         writer.close()
         await writer.wait_closed()
+
+
+@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TLS])
+async def test_too_many_datagrams_of_an_address_close_neither_its_calls_nor_its_streams(
+    tmp_path: Path, transport: Transport
+) -> None:
+    # One request a hundred seconds: what has been used up stays so while the test lasts.
+    limits = many(requests_per_address=0.01, request_burst=20)
+    async with running(tmp_path, limits=limits) as relay:
+        with Talker(relay) as talker, Talker(relay) as forger, Peer() as peer:
+            await talker.allocate()
+            for _ in range(60):
+                forger.sock.send(BINDING)
+            async with asyncio.timeout(5):
+                while not relay.stats().dropped.get("request_rate"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert await talker.code(talker.client.channel_bind(0x4000, peer.address)) is None
+            context = trusting(tmp_path) if transport is Transport.TLS else None
+            port = port_of(relay, transport)
+            await probe(transport, "127.0.0.1", port, *credentials(), context=context)
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=context, server_hostname="localhost" if context else None
+            )
+            writer.write(BINDING * 40)
+            answers = await asyncio.wait_for(_messages(reader, 40), 5)
+            codes = [error_code(answer) for answer in answers]
+            # The probe has had some of the twenty.
+            assert codes.count(500) >= 20
+            assert codes == [None] * (40 - codes.count(500)) + [500] * codes.count(500)
+            writer.close()
+
+
+async def _messages(reader: asyncio.StreamReader, count: int) -> list[Message]:
+    messages = []
+    for _ in range(count):
+        header = await reader.readexactly(20)
+        body = await reader.readexactly(int.from_bytes(header[2:4], "big"))
+        message = parse_answer(header + body)
+        assert message is not None
+        messages.append(message)
+    return messages
