@@ -1,9 +1,10 @@
 """Which peers a client may reach through the relay.
 
 A relay stands inside the operator's network, so everything not plainly on the public internet is
-refused unless the operator allows it. Order: own listeners, denied, IPv4 hidden in IPv6, own
-hosts, allowed, special-purpose. Services (our own forwarder of groups) are let through although
-their host would not be, each at its port and no other.
+refused unless the operator allows it. Order: own listeners, denied, IPv4 hidden in IPv6, loopback
+for trials, own hosts, allowed, special-purpose. Own hosts come before what is allowed, as a network
+that is open to calls is seldom meant to open the relay's own machine in it. Services (our own
+forwarder of groups) are let through although their host would not be, each at its port alone.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class PeerPolicy:
     another client's relayed address, so only relay ports are let through.
     """
 
-    __slots__ = ("_allowed", "_denied", "_listeners", "_own_hosts", "_relay_ports", "_services")
+    __slots__ = (
+        "_allowed", "_denied", "_listeners", "_own_hosts", "_relay_ports", "_services", "_trial",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -52,8 +55,9 @@ class PeerPolicy:
         relay_ports: range = range(0),
         services: Iterable[Address] = (),
     ) -> None:
-        networks = (*allowed, *(_LOOPBACK if allow_loopback else ()))
-        self._allowed = tuple(ipaddress.ip_network(network) for network in networks)
+        trial = _LOOPBACK if allow_loopback else ()
+        self._trial = tuple(ipaddress.ip_network(network) for network in trial)
+        self._allowed = tuple(ipaddress.ip_network(network) for network in allowed)
         self._denied = tuple(ipaddress.ip_network(network) for network in denied)
         self._own_hosts = frozenset(ipaddress.ip_address(host) for host in own_hosts)
         self._listeners = frozenset((ipaddress.ip_address(host), port) for host, port in listeners)
@@ -66,7 +70,7 @@ class PeerPolicy:
     def refuses(self, peer: Address) -> Refusal | None:
         """Why the peer is refused, or None when it may be reached. `peer.host` is numeric."""
         host = ipaddress.ip_address(peer.host)
-        hidden = embedded_ipv4(host) if isinstance(host, ipaddress.IPv6Address) else ()
+        hidden = _hidden(host)
         for candidate in (host, *hidden):
             if self._is_listener(candidate, peer.port):
                 return Refusal.LISTENER
@@ -93,26 +97,38 @@ class PeerPolicy:
                 return False
             # The host may have been permitted for the sake of a service alone.
             return self._special(host, peer.port) is not None
-        return (
-            host in self._own_hosts
-            and peer.port not in self._relay_ports
-            and not _within(host, self._allowed)
+        return any(
+            self._refuses_own(each, peer.port) is not None for each in (host, *_hidden(host))
         )
 
     def _is_listener(self, host: _Host, port: int) -> bool:
         return (host, port) in self._listeners
 
-    def _special(self, host: _Host, port: int) -> Refusal | None:
-        if _within(host, self._allowed):
+    def _refuses_own(self, host: _Host, port: int) -> Refusal | None:
+        """Why a host is refused that is this machine, whatever is allowed."""
+        if _within(host, self._trial):
             return None
         if host in self._own_hosts:
             return None if port in self._relay_ports else Refusal.OWN_HOST
+        # Linux takes the address of none for this machine, and so is all of loopback.
+        return Refusal.SPECIAL if host.is_loopback or host.is_unspecified else None
+
+    def _special(self, host: _Host, port: int) -> Refusal | None:
+        refusal = self._refuses_own(host, port)
+        if refusal is not None or host in self._own_hosts or _within(host, self._trial):
+            return refusal
+        if _within(host, self._allowed):
+            return None
         if isinstance(host, ipaddress.IPv4Address):
             special = any(host in network for network, _ in IPV4_SPECIAL)
             return Refusal.SPECIAL if special else None
         if any(host in network for network, _ in IPV6_SPECIAL):
             return Refusal.SPECIAL
         return None if host in GLOBAL_UNICAST else Refusal.UNALLOCATED
+
+
+def _hidden(host: _Host) -> Iterable[_Host]:
+    return embedded_ipv4(host) if isinstance(host, ipaddress.IPv6Address) else ()
 
 
 def _within(host: _Host, networks: tuple[_Network, ...]) -> bool:

@@ -23,6 +23,7 @@ from tests.integration.test_turn_running import (
     running,
     trusting,
 )
+from turn.address import Address
 from turn.attributes import Attribute, MessageClass, Method
 from turn.client import error_code, parse_answer
 from turn.five_tuple import Transport
@@ -320,3 +321,20 @@ async def _messages(reader: asyncio.StreamReader, count: int) -> list[Message]:
         assert message is not None
         messages.append(message)
     return messages
+
+
+async def test_an_allowed_network_does_not_open_this_machine(tmp_path: Path) -> None:
+    async with running(
+        tmp_path, allow_loopback_peers=False, allowed_peers=("127.0.0.0/8", "0.0.0.0/32")
+    ) as relay:
+        with Talker(relay) as talker, Talker(relay, opaque="b") as other:
+            await talker.allocate()
+            await other.allocate()
+            create = talker.client.create_permission
+            for host in ("127.0.0.1", "127.0.0.2", "0.0.0.0"):
+                assert await talker.code(create(Address(host, 53))) == 403
+            assert await talker.code(create(other.relayed)) is None
+            talker.sock.send(talker.client.send(Address("127.0.0.1", 53), b"knock"))
+            async with asyncio.timeout(5):
+                while not relay.stats().dropped.get("peer_own_host", 0) > 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)

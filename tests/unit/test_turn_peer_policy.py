@@ -101,6 +101,54 @@ def test_loopback_for_trials_opens_loopback_only() -> None:
         assert policy.refuses(Address(host, 5000)) is not None
 
 
+def test_allowed_networks_leave_this_machine_closed() -> None:
+    """A clinic's network may be open to calls, and the relay has an address in it."""
+    policy = PeerPolicy(
+        allowed=["0.0.0.0/0", "::/0"],
+        own_hosts=["10.0.0.5", "203.0.113.5", "fd00::5", "127.0.0.1", "::1"],
+        relay_ports=range(50000, 50100),
+    )
+    for host in ("10.0.0.5", "203.0.113.5", "fd00::5", "127.0.0.1", "::1"):
+        for port in (53, 6379, 49999, 50100):
+            assert policy.refuses(Address(host, port)) is Refusal.OWN_HOST
+            assert policy.refuses_port(Address(host, port))
+        assert policy.refuses(Address(host, 50050)) is None
+        assert not policy.refuses_port(Address(host, 50050))
+    # All of loopback is this machine, and so is the address of none.
+    for host in ("127.0.0.2", "127.255.255.254", "0.0.0.0", "::"):
+        for port in (53, 50050):
+            assert policy.refuses(Address(host, port)) is Refusal.SPECIAL
+            assert policy.refuses_port(Address(host, port))
+    for host in ("10.0.0.6", "192.168.1.1", "fd00::6"):
+        assert policy.refuses(Address(host, 53)) is None
+        assert not policy.refuses_port(Address(host, 53))
+    # Nor is there a way round by an address that hides one of this machine.
+    for host in ("64:ff9b::10.0.0.5", "::ffff:10.0.0.5", "2002:a00:5::1", "::ffff:127.0.0.2"):
+        assert policy.refuses(Address(host, 53)) is Refusal.EMBEDDED
+        assert policy.refuses_port(Address(host, 53))
+
+
+def test_what_trials_open_stays_open_and_opens_no_more() -> None:
+    policy = PeerPolicy(
+        allowed=["10.0.0.0/8"], allow_loopback=True, own_hosts=["127.0.0.1", "10.0.0.5"]
+    )
+    for host in ("127.0.0.1", "127.0.0.2", "::1"):
+        assert policy.refuses(Address(host, 53)) is None
+        assert not policy.refuses_port(Address(host, 53))
+    assert policy.refuses(Address("10.0.0.5", 53)) is Refusal.OWN_HOST
+    assert policy.refuses_port(Address("10.0.0.5", 53))
+
+
+def test_a_service_of_this_machine_is_open_at_its_port_whatever_is_allowed() -> None:
+    policy = PeerPolicy(
+        allowed=["10.0.0.0/8"], own_hosts=["10.0.0.5"], services=[Address("10.0.0.5", 10000)]
+    )
+    assert policy.refuses(Address("10.0.0.5", 10000)) is None
+    assert not policy.refuses_port(Address("10.0.0.5", 10000))
+    assert policy.refuses(Address("10.0.0.5", 53)) is Refusal.OWN_HOST
+    assert policy.refuses_port(Address("10.0.0.5", 53))
+
+
 def test_denied_beats_allowed_and_hidden_addresses_are_looked_through() -> None:
     policy = PeerPolicy(
         allowed=["10.0.0.0/8", "64:ff9b::/96", "2002::/16", "2001::/32"],
