@@ -121,3 +121,73 @@ async def test_a_consultation(
     for person in (host, client):
         await person.told("call-ended", "ended")
         await is_accessible(person, "end")
+
+
+# Each place of the keyboard in a call, what lies hidden until it is needed as well: which rings
+# have less contrast to what is around the control than WCAG 1.4.11 asks for.
+FAINT_RINGS = """() => {
+  const dot = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const paint = (colours) => {
+    dot.fillStyle = "#000";
+    for (const colour of colours) {
+      dot.fillRect(0, 0, 1, 1);
+      dot.fillStyle = colour;
+    }
+    dot.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...dot.getImageData(0, 0, 1, 1).data].slice(0, 3).map((part) =>
+      part <= 10 ? part / 255 / 12.92 : ((part / 255 + .055) / 1.055) ** 2.4);
+    return .2126 * r + .7152 * g + .0722 * b;
+  };
+  const around = (element) => {
+    const grounds = [];
+    for (let at = element.parentElement; at; at = at.parentElement)
+      grounds.unshift(getComputedStyle(at).backgroundColor);
+    return grounds;
+  };
+  const places = {};
+  const faint = [];
+  for (const part of document.querySelectorAll(".call [hidden]")) part.hidden = false;
+  for (const control of document.querySelectorAll(".call :is(button, select, input, summary)")) {
+    if (control.disabled || !control.checkVisibility({ visibilityProperty: true })) continue;
+    control.focus();
+    if (document.activeElement !== control) continue;
+    const { outlineColor, outlineStyle } = getComputedStyle(control);
+    const ground = around(control);
+    const [ring, plain] = [paint([...ground, outlineColor]), paint(ground)];
+    const contrast = (Math.max(ring, plain) + .05) / (Math.min(ring, plain) + .05);
+    const of = [
+      ".dialog", ".compare", ".tile-alert", ".notice", ".banner.calm", ".banner", ".chat", ".bar",
+    ].find((name) => control.closest(name)) ?? ".stage";
+    places[of] = (places[of] ?? 0) + 1;
+    if (outlineStyle !== "solid" || contrast < 3)
+      faint.push(`${of} ${control.dataset.testid ?? control.tagName}: ${contrast.toFixed(2)}`);
+  }
+  return [places, faint];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_keyboards_place_is_seen_on_every_ground_of_a_call(
+    stage: Stage, konsil: KonsilServer, scheme: str
+) -> None:
+    consultation = await konsil.invite()
+    host = await stage.host()
+    client = await stage.client(color_scheme=scheme, viewport=DESKTOP)
+    await host.enter(consultation.host_url)
+    await client.knocks(consultation.client_url, "Emil")
+    await host.admits("Emil")
+    await client.sees_more_frames(10)
+    await client.shows("hand-button")
+    await client.shows("chat-input")
+    # What is focused without a press of the mouse before it shows a ring.
+    await client.page.keyboard.press("Tab")
+    in_call, faint = await client.page.evaluate(FAINT_RINGS)
+    assert faint == []
+    grounds = {".stage", ".compare", ".tile-alert", ".notice", ".banner", ".chat", ".bar"}
+    assert grounds <= {*in_call}
+    await client.see("settings-button").click()
+    await client.shows("keys-check")
+    await client.page.keyboard.press("Tab")
+    in_dialog, faint = await client.page.evaluate(FAINT_RINGS)
+    assert faint == []
+    assert in_dialog[".dialog"] > 5
