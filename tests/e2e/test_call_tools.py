@@ -13,6 +13,7 @@ from tests.e2e.konsil_server import KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Person
 from tests.e2e.stage import Stage
+from tests.e2e.writing import open_chat, says
 
 # A tone without a pause in the place of a fake device's short beeps: speech to whoever measures it.
 SPEAKS = """
@@ -127,6 +128,48 @@ async def test_two_people_with_hands_a_thin_line_and_a_muted_microphone(
 async def _sent_is_silent(person: Person) -> bool:
     """Whether every track of sound that a connection sends is switched off."""
     return bool(await person.page.evaluate("konsilProbe.soundSent().every((on) => !on)"))
+
+
+# The note is what lies uppermost where it stands, and what is said can be heard.
+NOTE_ON_TOP = """() => {
+  const note = document.querySelector(".note");
+  const { x, y, width, height } = note.getBoundingClientRect();
+  const heard = document.querySelector("[aria-live=polite]").parentElement === note.parentElement;
+  return heard && document.elementFromPoint(x + width / 2, y + height / 2) === note;
+}"""
+
+
+async def test_a_note_is_seen_in_full_screen_and_over_a_dialog(
+    stage: Stage, konsil: KonsilServer
+) -> None:
+    host, client = await stage.call(await konsil.invite())
+    await open_chat(host, client)
+    await client.see("chat-close").click()
+    await client.shows("hand-button")
+    note = client.page.locator(".note")
+
+    async def stands(where: str, what: str) -> None:
+        await until(lambda: client.page.evaluate(f"{where} !== null"), what)
+
+    async def sees(line: str) -> None:
+        await says(host, line)
+        await expect(note).to_contain_text(line)
+        await until(lambda: client.page.evaluate(NOTE_ON_TOP), f"{line} is seen")
+
+    await sees("Before")
+    await client.see("fullscreen-button").click()
+    # What was there before comes along.
+    await stands("(document.fullscreenElement ?? document.head).querySelector('.note')", "it came")
+    await sees("In full screen")
+    await client.see("settings-button").click()
+    await client.shows("keys-check")
+    await sees("Over a dialog")
+    await client.page.keyboard.press("Escape")
+    await stands("document.querySelector('.call > .note')", "it does not go with the dialog")
+    await sees("Without it")
+    await client.see("fullscreen-button").click()
+    await stands("document.querySelector('body > .note')", "it does not go with the full screen")
+    await sees("Afterwards")
 
 
 @pytest.mark.soak
