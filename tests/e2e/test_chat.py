@@ -164,6 +164,28 @@ async def test_a_closed_chat_tells_of_news(stage: Stage, konsil: KonsilServer) -
     await expect(client.see("chat-button")).to_be_focused()
 
 
+async def test_a_part_that_did_not_come_is_missed_aloud_and_is_there_after_a_reload(
+    stage: Stage, konsil: KonsilServer
+) -> None:
+    consultation = await konsil.invite()
+    host, client = await stage.host(), await stage.client()
+    await client.page.route("**/static/js/chat.js", lambda route: route.abort())
+    await host.enter(consultation.host_url)
+    await client.knocks(consultation.client_url, "Charlie")
+    await host.admits("Charlie")
+    await client.sees_more_frames(10)
+    notice = await client.shows("page-part-missing")
+    await expect(notice).to_contain_text("Load the page anew")
+    await client.page.unroute("**/static/js/chat.js")
+    await client.see("page-anew").click()
+    # Back in the call by itself, and with the chat.
+    await client.sees_more_frames(10)
+    await expect(notice).to_be_hidden()
+    await open_chat(host, client)
+    await says(host, "Are you there?")
+    await reads(client, "Are you there?")
+
+
 SIZES = pytest.mark.parametrize(
     "size",
     [

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Route, expect
 
 from tests.e2e.groups import (
     PATIENCE,
@@ -72,6 +73,25 @@ async def test_three_see_and_hear_one_another_and_the_end_leaves_nothing(
         await person.told("call-ended", "ended")
         await person.devices_off()
         assert await person.connections_open() == 0
+
+
+@pytest.mark.soak
+async def test_whoever_could_not_load_what_a_group_needs_comes_back_with_it_by_itself(
+    stage: Stage, house: KonsilServer
+) -> None:
+    refused: list[str] = []
+
+    async def once(route: Route) -> None:
+        refused.append(route.request.url)
+        await (route.abort() if len(refused) == 1 else route.continue_())
+
+    consultation, host, [charlie] = await group_of(stage, house, "Charlie")
+    await charlie.page.route("**/static/js/group.js", once)
+    dora = await joined(stage, host, consultation, "Dora")
+    await all_decode_all([host, charlie, dora])
+    # By a page loaded anew: a browser asks for a module that did not come no second time.
+    assert len(refused) == 2
+    await expect(charlie.see("page-part-missing")).to_be_hidden()
 
 
 @pytest.mark.soak

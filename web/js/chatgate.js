@@ -7,6 +7,7 @@ import { hush } from "./announcer.js";
 import { Emitter } from "./emitter.js";
 import { whenIdle } from "./idle.js";
 import { addWords } from "./language.js";
+import { notCome, reachable, setMissing } from "./missing.js";
 
 /**
  * @typedef {import("./chat.js").Chat} Chat
@@ -21,6 +22,8 @@ import { addWords } from "./language.js";
 /** Between tries to load it, ms; doubled up to the longest. */
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
+/** So many failures are no accident any more. */
+const TOO_MANY = 2;
 
 /** @extends {Emitter<{loaded: [chat: Chat, views: Views, tools: CallTools], ended: []}>} */
 export class ChatGate extends Emitter {
@@ -93,11 +96,13 @@ export class ChatGate extends Emitter {
     this.tools = null;
     this.chat?.close();
     this.chat = null;
+    setMissing("chat", false);
     hush();
     this.emit("ended");
   }
 
   async #load() {
+    let failures = 0;
     for (let pause = FIRST_PAUSE; this.#wanted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       try {
         const [{ Chat }, views, { CallTools }] = await Promise.all([
@@ -110,8 +115,9 @@ export class ChatGate extends Emitter {
         this.#loaded(chat, views, new CallTools(chat, options.call));
         return;
       } catch (error) {
-        // That is how a browser says that a module did not come.
-        if (!(error instanceof TypeError)) throw error;
+        if (!notCome(error)) throw error;
+        failures += 1;
+        if (failures >= TOO_MANY && await reachable() && this.#wanted) setMissing("chat", true);
         await new Promise((resolve) => {
           setTimeout(resolve, pause);
         });
@@ -124,6 +130,7 @@ export class ChatGate extends Emitter {
     this.chat = chat;
     this.#views = views;
     this.tools = tools;
+    setMissing("chat", false);
     chat.setPeople(this.#people);
     for (const [person, channels] of this.#channels) chat.connected(person, channels);
     this.#channels.clear();

@@ -3,6 +3,7 @@
 import { loadStyle } from "./chatgate.js";
 import { on, View } from "./dom.js";
 import { addWords, t } from "./language.js";
+import { createMissing, notCome, reachable } from "./missing.js";
 
 export class CheckGate {
   #token;
@@ -36,13 +37,16 @@ export class CheckGate {
     /** @type {import("./checkview.js").Shown | null} */
     let shown = null;
     let gone = false;
+    const missing = createMissing(() => failed);
+    let failed = false;
     const button = view.h("button", {
       type: "button",
       "data-testid": "check-button",
       onclick: on(async () => {
         const stops = this.#stops;
         button.disabled = true;
-        await this.#load().catch(() => {});
+        failed = !(await this.#load()) && await reachable();
+        missing.update(null);
         button.disabled = false;
         // On a slow line that takes seconds, in which a call may have begun.
         if (gone || stops !== this.#stops || !show()) return;
@@ -50,7 +54,8 @@ export class CheckGate {
         void this.#check?.start();
       }),
     }, () => t("check.button"));
-    const element = view.h("section", { class: "check", "data-testid": "network-check", hidden: away }, button);
+    const element = view.h("section", { class: "check", "data-testid": "network-check", hidden: away },
+      button, view.use(missing));
     const show = () => {
       if (this.#check !== null && this.#views !== null && shown === null) {
         shown = this.#views.createCheckView(this.#check, this.#host);
@@ -68,13 +73,20 @@ export class CheckGate {
     });
   }
 
+  /** @returns {Promise<boolean>} whether it has come */
   async #load() {
-    if (this.#check !== null) return;
-    const [{ LineCheck }, views] = await Promise.all([
-      import("./linecheck.js"), import("./checkview.js"), addWords("check"),
-      loadStyle("/static/css/check.css"),
-    ]);
-    this.#views = views;
-    this.#check ??= new LineCheck(this.#token);
+    if (this.#check !== null) return true;
+    try {
+      const [{ LineCheck }, views] = await Promise.all([
+        import("./linecheck.js"), import("./checkview.js"), addWords("check"),
+        loadStyle("/static/css/check.css"),
+      ]);
+      this.#views = views;
+      this.#check ??= new LineCheck(this.#token);
+      return true;
+    } catch (error) {
+      if (!notCome(error)) throw error;
+      return false;
+    }
   }
 }

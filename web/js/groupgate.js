@@ -2,6 +2,7 @@
 /** The way from a visit to its group, which is loaded when the call first becomes one. */
 import { toBase64url } from "./bytes.js";
 import { makeLink } from "./link.js";
+import { loadSurely, notCome, reachable, setMissing } from "./missing.js";
 
 /**
  * @typedef {import("./channel.js").Channel} Channel
@@ -156,10 +157,9 @@ export class GroupGate {
     if (!visit || this.#loading) return;
     this.#loading = true;
     try {
-      const { Group } = await import("./group.js");
-      if (visit === this.#visit && this.#room) this.#begin(new Group(visit), this.#room);
+      const loaded = await loadSurely("group", () => import("./group.js"), () => visit === this.#visit);
+      if (loaded && visit === this.#visit && this.#room) this.#begin(new loaded.Group(visit), this.#room);
     } catch (error) {
-      // The server was away in this moment: tried again with the next view of the room.
       reportError(error);
     } finally {
       this.#loading = false;
@@ -186,8 +186,15 @@ export class GroupGate {
 
   /** Loaded with the chat, and so at hand: a browser asks for a screen only in answer to a click. */
   async #share() {
-    const { OwnScreen } = await import("./ownscreen.js");
-    this.#screen ??= new OwnScreen((sharing) => this.#options.dispatch({ type: "sharing", sharing }));
+    let loaded;
+    try {
+      loaded = await import("./ownscreen.js");
+    } catch (error) {
+      if (!notCome(error)) throw error;
+      if (await reachable()) setMissing("screen", true);
+      return;
+    }
+    this.#screen ??= new loaded.OwnScreen((sharing) => this.#options.dispatch({ type: "sharing", sharing }));
     this.#chooseWay();
     await this.#screen.toggle();
   }
