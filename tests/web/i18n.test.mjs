@@ -92,6 +92,42 @@ for (const [code, catalogue] of Object.entries(files)) {
   });
 }
 
+for (const [code, catalogue] of Object.entries(catalogues)) {
+  test(`${code}: what a button is called has the word that is written on it, once`, () => {
+    const pairs = Object.keys(catalogue).filter((key) => /_name$/.test(key) && !key.startsWith("help."))
+      .map((key) => [catalogue[key.replace(/_name$/, "")], catalogue[key]]).filter(([written]) => written);
+    assert.ok(pairs.length > 10);
+    for (const [written, called] of pairs) {
+      assert.equal(called.toLowerCase().split(written.toLowerCase()).length, 2, called);
+    }
+  });
+}
+
+test("French: whoever reads it is neither he nor she", () => {
+  const masculine = [
+    /vous (n’)?(êtes|avez été|serez)( pas)?( encore| été)? \p{L}+[éiu](?![(\p{L}])/iu,
+    /avez (pas )?été \p{L}+[éis](?![(\p{L}])/iu,
+    /vous a( pas)? (retiré|oublié|admis)(?!\()/i,
+    /(vous|êtes) seul(?!\()/i,
+    /tous (les )?deux/i,
+    /\{name\} a été \p{L}+[éiu](?![(\p{L}])/iu,
+    /(?<!patiente ou )votre (patient|client)\b/i,
+    /^connecté/i,
+    /sans être \p{L}+[éu](?![(\p{L}])/iu,
+  ];
+  for (const [key, entry] of Object.entries(catalogues.fr)) {
+    for (const text of Object.values(forms(entry))) {
+      for (const words of masculine) assert.doesNotMatch(text, words, key);
+    }
+  }
+});
+
+test("German: one thing has one name", () => {
+  for (const [key, entry] of Object.entries(catalogues.de)) {
+    for (const text of Object.values(forms(entry))) assert.doesNotMatch(text, /Sicherheitscode|Warteraum/, key);
+  }
+});
+
 test("every key is used and every key used exists", () => {
   const sources = readdirSync(new URL("js/", WEB))
     .filter((name) => name.endsWith(".js"))
