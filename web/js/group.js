@@ -8,9 +8,10 @@ import { FrameKeeper } from "./framekeeper.js";
 import { KeyHandout } from "./keyhandout.js";
 import { Moves } from "./moves.js";
 import { onNetworkChange } from "./network.js";
-import { sameTiles, wantedOf } from "./sections.js";
+import { wantedOf } from "./sections.js";
 import { SfuConnection } from "./sfuconnection.js";
 import { Streams } from "./streams.js";
+import { Wishes } from "./wishes.js";
 
 /**
  * @typedef {import("./channel.js").Channel} Channel
@@ -41,8 +42,6 @@ import { Streams } from "./streams.js";
  * @property {[event: {participant: string, quality: Quality}]} quality
  */
 
-/** Between two wishes about sizes, ms; four a second may be had. */
-const WISH_PAUSE = 300;
 /** Between two looks at how well everything comes, ms. */
 const QUALITY_LOOK = 2_000;
 /** Before another connection is tried in place of one that was refused, ms; doubled up to the longest. */
@@ -81,14 +80,11 @@ export class Group extends Emitter {
   #qualities = new Map();
   /** @type {readonly Tile[]} */
   #tiles = [];
-  /** @type {readonly Tile[]} */
-  #wished = [];
+  #wishes;
   /** @type {number} */
   #again = AGAIN.first;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #movesTimer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #wishTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #againTimer;
   #qualityTimer;
@@ -108,6 +104,7 @@ export class Group extends Emitter {
     this.#moves = new Moves((output) => this.#handleMove(output));
     this.#tracks.microphone = options.stream.getAudioTracks()[0] ?? null;
     this.#tracks.camera = options.stream.getVideoTracks()[0] ?? null;
+    this.#wishes = new Wishes((tiles) => this.#wish(tiles));
     this.#qualityTimer = setInterval(() => void this.#lookAtQuality(), QUALITY_LOOK);
     this.#leave = [
       onNetworkChange(() => this.#connection?.restartIce()),
@@ -214,7 +211,7 @@ export class Group extends Emitter {
   show(tiles) {
     this.#tiles = tiles;
     this.#arrange();
-    this.#wish();
+    this.#wishes.set(tiles);
   }
 
   /** @returns {Promise<import("./path.js").Reports>} of the connection to the forwarder */
@@ -244,7 +241,7 @@ export class Group extends Emitter {
     const way = this.#ways;
     this.#present = { generation, way };
     this.#sources = [];
-    this.#wished = [];
+    this.#wishes.begin();
     const { channel } = this.#options;
     const connection = new SfuConnection({
       configuration: this.#configuration(),
@@ -263,7 +260,7 @@ export class Group extends Emitter {
     connection.on("state", (state) => {
       if (state === "connected") this.#again = AGAIN.first;
       this.#tellStates();
-      this.#wish();
+      this.#wishes.look();
     });
     connection.on("quiet", () => {
       // A former forwarder that has died is not worth waiting for the next one to be heard steadily.
@@ -311,7 +308,7 @@ export class Group extends Emitter {
 
   #end() {
     clearTimeout(this.#againTimer);
-    clearTimeout(this.#wishTimer);
+    this.#wishes.stop();
     this.#present = null;
     this.#sources = [];
     this.emit("speakers", []);
@@ -460,19 +457,11 @@ export class Group extends Emitter {
     }
   }
 
-  #wish() {
-    if (this.#wishTimer !== undefined) return;
-    this.#wishTimer = setTimeout(() => {
-      this.#wishTimer = undefined;
-      const { generation } = this.#present ?? {};
-      if (generation === undefined || this.#connection?.state !== "connected") return;
-      if (sameTiles(this.#tiles, this.#wished)) return;
-      this.#wished = this.#tiles;
-      this.#options.channel.command("group_want", { generation, tiles: [...this.#tiles] }).catch(() => {
-        // Of a way that is over; or said again with the next change.
-        this.#wished = [];
-      });
-    }, WISH_PAUSE);
+  /** @param {readonly Tile[]} tiles */
+  #wish(tiles) {
+    const { generation } = this.#present ?? {};
+    if (generation === undefined || this.#connection?.state !== "connected") return null;
+    return this.#options.channel.command("group_want", { generation, tiles: [...tiles] });
   }
 
   async #lookAtQuality() {
