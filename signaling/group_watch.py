@@ -221,8 +221,16 @@ class GroupWatch:
         self._drop(node, lambda: self._forwarders.close(node, way))
 
     def drop(self, node: str, way: Way, participant: str) -> None:
-        """Have a participant dropped by a forwarder."""
-        self._drop(node, lambda: self._forwarders.leave(node, way, participant))
+        """Have a participant dropped by a forwarder, unless it has been let in again meanwhile."""
+
+        async def leave() -> None:
+            room = self._rooms.get(way.room)
+            session = None if room is None else room.session
+            there = session is not None and way_of(session) == way
+            if room is None or not there or participant not in room.inside:
+                await self._forwarders.leave(node, way, participant)
+
+        self._drop(node, leave)
 
     def _drop(self, node: str, job: Callable[[], Awaitable[None]]) -> None:
         if self._drops < MAX_DROPS:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from konsil.sfu_access import TRIES
 from sfu import control
 from signaling.forwarders import Heard, Way
 from tests.integration.conftest import until
@@ -20,6 +21,7 @@ from tests.integration.signaling.groups import (
     in_mode,
     of,
     offer,
+    offering,
     sources,
 )
 from tests.integration.signaling.house import Consultation, Deployment
@@ -310,6 +312,28 @@ async def test_who_is_removed_while_offering_is_dropped_behind_the_offer(
 
     await until(last_is_leave)
     await until(lambda: anna.id not in sfu.publishing[room])
+
+
+async def test_a_farewell_that_comes_late_takes_nobody_out_who_is_back(
+    forwarder: StartForwarder, group_node: StartGroupNode, page: NewPage
+) -> None:
+    sfu = await forwarder()
+    node = await group_node()
+    host, anna, _ = await offering(node, page)
+    room = sfu.asked[0].room  # type: ignore[union-attr]
+    farewell = control.Leave(room, anna.id)
+    sfu.hangs = True
+    await host.do("back_to_waiting", participant=anna.id)
+    await until(lambda: farewell in sfu.arrived)
+    await host.do("admit", participant=anna.id)
+    await anna.status("admitted")
+    # It answers too late, and would be told again and again.
+    await until(lambda: node.server.hub.watch._drops == 0, 30)
+    assert sfu.arrived.count(farewell) <= TRIES, "of one attempt"
+    sfu.hangs = False
+    await until(lambda: farewell in sfu.asked)
+    await answered(anna)
+    assert anna.id in sfu.publishing[room]
 
 
 # --- rates ---
