@@ -145,10 +145,12 @@ class TcpStream(asyncio.Protocol):
         listener, path = self._listener, self._path
         assert path is not None
         counters, inbox = listener.counters, listener.inbox
+        completed = False
         try:
             for datagram in self._framer.feed(data):
                 if self._transport is None:
                     return
+                completed = True
                 counters.datagrams_in += 1
                 counters.bytes_in += len(datagram)
                 inbox.view[: len(datagram)] = datagram
@@ -163,7 +165,7 @@ class TcpStream(asyncio.Protocol):
             return
         if not self._framer.pending:
             self._frame_since = 0.0
-        elif not self._frame_since:
+        elif completed or not self._frame_since:  # of the frame that has begun now
             self._frame_since = listener.monotonic()
 
     def overdue(self, now: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sfu.allowance import Allowance
+from sfu.counters import TransportCounters
 from sfu.demultiplexing import Protocol, protocol_of
 from sfu.framing import MAX_FRAME, BrokenStreamError, Framer, frame
+from sfu.tcp import TcpStream
 from sfu.timers import Timers
 
 
@@ -118,3 +121,26 @@ class TimersAgainstADictionary(RuleBasedStateMachine):
 
 
 TestTimers = TimersAgainstADictionary.TestCase
+
+
+def test_a_stream_is_overdue_by_one_frame_not_by_having_much_to_say() -> None:
+    now = [0.0]
+    listener = SimpleNamespace(
+        monotonic=lambda: now[0],
+        counters=TransportCounters(),
+        inbox=SimpleNamespace(view=memoryview(bytearray(2000))),
+        gate=SimpleNamespace(receive=lambda *_: None),
+        settle=lambda: None,
+    )
+    stream = TcpStream(listener)  # type: ignore[arg-type]
+    stream._transport = stream._path = object()  # type: ignore[assignment]
+    stream._proven = True
+    framed = frame(bytes(1000)) * 300
+    # Segments of a way that is full: nearly all end within a frame.
+    for at in range(0, len(framed), 1448):
+        stream.data_received(framed[at : at + 1448])
+        assert not stream.overdue(now[0])
+        now[0] += 0.2
+    stream.data_received(frame(bytes(1000))[:500])
+    now[0] += 30
+    assert stream.overdue(now[0])
