@@ -74,15 +74,17 @@ class PacketHistory:
 
     def expire(self, now: float) -> None:
         """Free what is too old."""
-        lowest = max(self._lowest, self._newest - self._mask)
+        number = lowest = max(self._lowest, self._newest - self._mask)
         limit = now - self._age
-        while lowest <= self._newest:
-            slot = lowest & self._mask
-            if self._numbers[slot] == lowest and self._data[slot] is not None:
+        while number <= self._newest:
+            slot = number & self._mask
+            if self._numbers[slot] == number and self._data[slot] is not None:
                 if self._times[slot] >= limit:
                     break
                 self._free(slot)
-            lowest += 1
+                # Not beyond: what is missing before a younger packet may still come.
+                lowest = number + 1
+            number += 1
         self._lowest = lowest
 
     def _pass_over(self, first: int, end: int) -> None:

@@ -58,6 +58,22 @@ def test_history_forgets_the_oldest_first() -> None:
     assert not history.put(15, b"x", 0.0)
 
 
+def test_what_is_missing_before_a_young_packet_may_still_come() -> None:
+    """A screen on which little moves: a second between two frames."""
+    history = PacketHistory(8, 10_000, 1.0)
+    history.put(10, b"old", 0.0)
+    history.put(12, b"young", 0.98)
+    history.expire(1.02)
+    assert history.get(10, 1.02) is None
+    assert history.put(11, b"late", 1.06)
+    assert not history.put(10, b"again", 1.06)
+    history.expire(1.99)
+    assert history.get(11, 1.99) == b"late"
+    history.expire(3.0)
+    assert history.octets == 0
+    assert not history.put(12, b"again", 3.0)
+
+
 # Asking publishers
 
 
