@@ -7,6 +7,9 @@ from sfu.fanout import FanOut
 from sfu.interfaces import Bounds, Codec, Counters, Kind, SendTrack, Source
 from sfu.stream import Stream
 
+MICROPHONE = "microphone"
+"""The source that tells who speaks."""
+
 _MAX_LAYERS = 4  # what a leg can name; further RIDs are not forwarded
 
 
@@ -39,6 +42,7 @@ class Publication:
                 fanout=fanout,
                 counters=counters,
                 bounds=bounds,
+                voice=track.source == MICROPHONE,
             )
             for layer in range(max(1, min(len(track.rids), _MAX_LAYERS)))
         ]

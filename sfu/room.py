@@ -273,7 +273,7 @@ class Room:
         if parsed.payload_type != stream.payload_type:
             counters.drop("unknown_payload_type")
             return
-        if stream.kind is Kind.AUDIO and participant.level:
+        if stream.voice and participant.level:
             at = parsed.find(participant.level)
             if at:
                 self._loudness.note(pid, packet[at])

@@ -49,7 +49,8 @@ class Stream:
         "_bounds", "_counters", "_fanout", "_octets", "_rated", "_vp8", "clock", "clock_rate",
         "followers", "highest", "history", "key_frames", "key_index", "kind", "last_at", "layer",
         "legs", "missing", "name", "octets", "payload_type", "picture_id", "rates", "reception",
-        "rtx_payload_type", "size", "ssrc", "timestamp", "tl0", "use_fir", "use_nack", "waiting",
+        "rtx_payload_type", "size", "ssrc", "timestamp", "tl0", "use_fir", "use_nack", "voice",
+        "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -65,9 +66,12 @@ class Stream:
         fanout: FanOut,
         counters: Counters,
         bounds: Bounds,
+        voice: bool,
     ) -> None:
-        """`name` is the codec's in lower case; `feedback` as of `sfu.interfaces.Codec`."""
+        """`name` is the codec's in lower case; `feedback` as of `sfu.interfaces.Codec`; `voice`:
+        its level tells whether the publisher speaks."""
         self.kind = kind
+        self.voice = voice
         self.layer = layer
         self.name = name
         self.clock_rate = clock_rate

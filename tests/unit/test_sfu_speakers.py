@@ -1,9 +1,10 @@
 """Who speaks, from levels in header extensions."""
 
 from sfu.audio_levels import Speakers
+from sfu.interfaces import Kind, SendTrack
 from sfu.interfaces import Speakers as Told
 from sfu.rtp import encode
-from tests.unit.sfu_world import MICROPHONE, OPUS, World
+from tests.unit.sfu_world import AUDIO_CODECS, IDS, MICROPHONE, OPUS, World
 
 
 def speak(speakers: Speakers, levels: dict[str, int], now: float) -> tuple[str, ...] | None:
@@ -57,3 +58,24 @@ def test_a_room_tells() -> None:
     world.room.remove_participant("a", world.now)
     world.pass_time(0.5)
     assert Told(()) in world.room.poll_output()
+
+
+def test_the_sound_of_a_shared_screen_is_nobodys_voice() -> None:
+    for shared in (127, 10):  # silent, and as loud as can be
+        world = World()
+        sound = SendTrack("9", "screen_audio", Kind.AUDIO, AUDIO_CODECS, IDS)
+        world.join("a", send=[MICROPHONE, sound])
+        world.join("b", send=[MICROPHONE, sound])
+        world.room.poll_output()
+        for at in range(30):
+            for name, mid, ssrc, level in (
+                ("a", b"0", 1, 25), ("a", b"9", 2, shared),
+                ("b", b"0", 3, 127), ("b", b"9", 4, shared),
+            ):  # fmt: skip
+                packet = encode(
+                    OPUS, at, at * 960, ssrc, bytes(50),
+                    extensions=[(1, mid), (6, bytes((level,)))],
+                )  # fmt: skip
+                world.room.receive_rtp(name, packet, world.now)
+            world.pass_time(0.02)
+        assert world.room.poll_output() == [Told(("a",))]
