@@ -13,6 +13,10 @@ from sfu.subscription import Subscription
 SCREEN = "screen"
 """The source that comes before cameras when bandwidth is short, as pinned tiles do."""
 
+SCREEN_BITRATE = 2_500_000
+"""What pages send of a screen on which everything moves. A way is tried out for so much while
+nothing does: it would be too late when a film begins."""
+
 _SMALL = (320, 180)
 _LARGE = (1280, 720)
 _CALM, _LONGEST_CALM = 3.0, 12.0  # seconds after a step down in which nobody is raised
@@ -40,7 +44,8 @@ def allot(
     lowered = raised = False
     for (subscription, _), wish, index in zip(shown, wishes, chosen, strict=True):
         lowered = lowered or index < wish.current
-        if PAUSED < wish.current < index:
+        # Where a source was left out for want of bandwidth, its return is a step up like others.
+        if wish.current < index and (wish.current > PAUSED or subscription.starved):
             if calm:
                 continue
             raised = True
@@ -51,7 +56,14 @@ def allot(
         participant.lowered_at = now
     elif raised:
         participant.raised_at = now
-    return sound + int(MARGIN * sum(wish.steps[-1].bitrate for wish in wishes if wish.steps))
+    return sound + int(MARGIN * sum(_best(*one) for one in zip(shown, wishes, strict=True)))
+
+
+def _best(shown: tuple[Subscription, Tile], wish: Wish) -> int:
+    if not wish.steps:
+        return 0
+    least = SCREEN_BITRATE if shown[1].source == SCREEN else 0
+    return max(wish.steps[-1].bitrate, least)
 
 
 def _tile(participant: Participant, subscription: Subscription) -> Tile | None:
@@ -129,6 +141,7 @@ def _aim(subscription: Subscription, wish: Wish, index: int) -> None:
         return
     if index == PAUSED:
         subscription.aim(None)
+        subscription.starved = True
         return
     step = wish.steps[index]
     subscription.aim(publication.streams[step.layer], step.limit)

@@ -218,6 +218,9 @@ class Bandwidth:
         """Look at the time: a way down that tells nothing any more carries nothing."""
         if not sending:
             self._last_feedback = now
+            # No sound either: nothing is sent whose delay could tell that the queue is gone.
+            if self._queue.give_up(now):
+                self._settle(now)
         elif self.feedback_seen and now - self._last_feedback > _SILENCE:
             self._last_feedback = now
             self._delay_based *= 0.5

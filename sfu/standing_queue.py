@@ -26,6 +26,15 @@ class StandingQueue:
         self._long_since = -1.0
         self._began = 0.0
 
+    def give_up(self, now: float) -> bool:
+        """Whether what was waited out is over for want of packets that would tell; begins anew."""
+        if not self.draining or now - self._began <= _MOST:
+            return False
+        self.draining = False
+        self._base = None
+        self._long_since = -1.0
+        return True
+
     def packet(self, sent: float, arrived: float, now: float) -> None:
         """One packet in a while, with times in seconds of our clock and of the receiver's."""
         delay = arrived - sent

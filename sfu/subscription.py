@@ -28,7 +28,7 @@ class Subscription:
 
     __slots__ = (
         "_anchor", "_fanout", "_repeats", "insistence", "leg", "limit", "publication",
-        "round_trips", "stream", "target", "track",
+        "round_trips", "starved", "stream", "target", "track",
     )  # fmt: skip
 
     def __init__(self, track: ReceiveTrack, leg: Leg, fanout: FanOut) -> None:
@@ -38,6 +38,8 @@ class Subscription:
         self.stream: Stream | None = None
         self.target: Stream | None = None
         self.limit = ALL_TEMPORAL
+        self.starved = False
+        """Whether it is paused for want of bandwidth alone."""
         self.insistence = Insistence()
         self.round_trips = RoundTrip()
         self._repeats = Repeats()
@@ -70,6 +72,7 @@ class Subscription:
         """Follow this stream from its next key frame on, and leave the present one then; None:
         leave it now. `limit` is the highest temporal layer."""
         self.limit = limit
+        self.starved = False
         if stream is self.stream:
             self.leg.target_limit = limit
         if stream is self.target:

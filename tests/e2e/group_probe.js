@@ -92,6 +92,18 @@
       const time = performance.now() - note.since;
       return { time, lost: Math.max(0, time - note.heard), gap: note.gap };
     },
+    /** How the pictures that are sent are layered, by their width. */
+    layering: async () => {
+      const found = {};
+      for (const connection of connections) {
+        for (const report of (await connection.getStats()).values()) {
+          if (report.type === "outbound-rtp" && report.kind === "video" && report.frameWidth) {
+            found[report.frameWidth] = report.scalabilityMode;
+          }
+        }
+      }
+      return found;
+    },
     states: () => connections.map((c) => c.connectionState),
     /** How many connections are there for picture and sound; those for data alone do not count. */
     forMedia: () => connections.filter((c) =>

@@ -12,7 +12,7 @@ from sfu.interfaces import Kind, ReceiveTrack, Tile
 from sfu.probing import Probe
 from sfu.standing_queue import StandingQueue
 from tests.unit.sfu_link import Camera, Link, Simulation, Viewer
-from tests.unit.sfu_world import CAMERA, MICROPHONE, picture, read
+from tests.unit.sfu_world import CAMERA, MICROPHONE, OPUS, picture, read
 
 
 def test_the_gradient_tells_a_growing_queue_from_noise() -> None:
@@ -269,6 +269,21 @@ def test_a_leg_that_dies_is_not_sent_to_at_full_rate_for_ever() -> None:
     leg.world.run(20)
     assert leg.world.room._participants["b"].bandwidth.target <= 100_000
     assert leg.layer() is None
+
+
+def test_a_queue_that_was_waited_out_is_forgotten_when_nothing_would_tell_of_its_end() -> None:
+    """Somebody else's download, on a way to one whose others have no microphone."""
+    leg = Leg()
+    deliver = leg.camera.deliver
+    leg.camera.deliver = lambda packet: None if packet[1] & 0x7F == OPUS else deliver(packet)
+    leg.until_layer(2, 8)
+    leg.viewer.link.delay += 0.73
+    leg.world.run(3)
+    assert leg.world.room._participants["b"].bandwidth.draining
+    assert leg.layer() is None
+    leg.world.run(17)
+    leg.viewer.link.delay -= 0.73
+    leg.until_layer(2, 15)
 
 
 def test_silence_of_everybody_is_no_dead_leg() -> None:

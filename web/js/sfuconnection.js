@@ -39,8 +39,8 @@ const LAYERS = Object.freeze([
   { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
   { rid: "h", scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
 ]);
-/** Text on a screen wants every pixel. */
-const SCREEN = Object.freeze([{ maxBitrate: 2_500_000, maxFramerate: 15 }]);
+/** Text on a screen wants every pixel. Those on a narrow line get fewer frames of a film on it; Firefox does not know layers. */
+const SCREEN = Object.freeze([{ maxBitrate: 2_500_000, maxFramerate: 15, scalabilityMode: "L1T3" }]);
 
 /** @type {Readonly<Record<Source, Kind>>} */
 export const KIND = Object.freeze({
