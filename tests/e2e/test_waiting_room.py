@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.e2e.konsil_server import KonsilServer
+from tests.e2e.patience import until
 from tests.e2e.people import Client
 from tests.e2e.stage import Stage
 
@@ -157,7 +158,55 @@ async def test_who_is_sent_back_waits_again_and_who_is_removed_is_out(
     assert await client.connections_open(used=True) == 0
 
     await host.admits("Dora")
-    await client.sees_more_frames(10)
+    await client.sees_more_frames()
     await host.see("remove-button").click()
     await client.told("call-ended", "removed")
     await client.devices_off()
+
+
+PRESSED_AGAIN = """
+new MutationObserver(() => {
+  for (const press of [
+    () => document.querySelector('[data-testid="admit-button"]')?.click(),
+    () => document.activeElement.click(),
+  ]) press();
+  document.documentElement.dataset.pressed = "";
+}).observe(document.querySelector('[data-testid="waiting-list"]'), { childList: true });
+"""
+
+
+async def test_the_second_half_of_a_double_press_admits_nobody(
+    stage: Stage, konsil: KonsilServer
+) -> None:
+    consultation = await konsil.invite()
+    host, first, second = await stage.host(), await stage.client(), await stage.client()
+    await host.enter(consultation.host_url)
+    await first.knocks(consultation.client_url, "First")
+    await second.knocks(consultation.client_url, "Second")
+    await host.sees_waiting("First", "Second")
+    # By pointer and by key, at the earliest moment: when the next one has just slid there.
+    await host.page.evaluate(PRESSED_AGAIN)
+
+    await host.see("admit-button").first.focus()
+    await host.page.keyboard.down("Enter")
+    await host.sees_waiting("Second")
+    await host.page.locator("html[data-pressed]").wait_for()
+    await host.page.keyboard.down("Enter")
+    await host.page.keyboard.up("Enter")
+
+    # What comes after it on the same socket has been done, so it would have been.
+    await host.see("lock-room").evaluate("button => button.click()")
+    await host.page.locator('[data-testid="lock-room"][aria-pressed="true"]').wait_for()
+    await host.sees_waiting("Second")
+    focus = "document.activeElement.dataset.testid"
+    assert await host.page.evaluate(focus) == "waiting-entry", "the keyboard's place"
+
+    await host.page.keyboard.press("Tab")
+    assert await host.page.evaluate(focus) == "admit-button"
+
+    async def admitted() -> bool:
+        await host.page.keyboard.press("Enter")
+        return await host.see("waiting-entry").count() == 0
+
+    await until(admitted, "one after another by keyboard")
+    await second.shows("leave-button")

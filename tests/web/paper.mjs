@@ -11,6 +11,7 @@ class Paper extends EventTarget {
   disabled = false;
   value = "";
   style = {};
+  dataset = {};
 
   constructor(tag) {
     super();

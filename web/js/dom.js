@@ -65,11 +65,13 @@ function write(element, name, value) {
 }
 
 /**
- * Keeps the keyboard's place when what had the focus is gone: at a neighbour, or at what surrounds it.
+ * Keeps the keyboard's place when what had the focus is gone: at a neighbour, or at what surrounds it. Where
+ * buttons decide about somebody, a neighbour takes the focus itself, and no button of it.
  * @param {HTMLElement} parent
  */
 function focusNear(parent) {
-  const near = parent.querySelector("button") ?? parent.closest('[tabindex="-1"]');
+  const near = parent.querySelector(':scope > [tabindex="-1"]') ?? parent.querySelector("button") ??
+    parent.closest('[tabindex="-1"]');
   if (near instanceof HTMLElement) near.focus();
 }
 

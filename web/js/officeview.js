@@ -7,6 +7,7 @@ import { currentLanguage, t } from "./language.js";
 import { createLinkBox } from "./linkbox.js";
 import { createPasskeys } from "./passkeyview.js";
 import { createReceptionLink } from "./receptionlink.js";
+import { Settling } from "./settling.js";
 
 /**
  * @typedef {import("./providerstate.js").ProviderState} ProviderState
@@ -53,12 +54,14 @@ export function createDeskHome(options) {
 function createOwn({ show, forget, keepList }) {
   /** @type {View<ProviderState>} */
   const view = new View();
+  const settling = new Settling();
+  view.bind((s) => s.list, (planned) => settling.see(planned.map(({ room }) => room)));
   const list = view.h("ul", { class: "people", "data-testid": "own-list", "aria-labelledby": "own-title" });
   view.each(
     list,
     (s) => s.list,
     ({ room }) => room,
-    (planned) => createEntry(planned, { show, forget }),
+    (planned) => createEntry(planned, { show, forget }, settling),
   );
   /** @type {HTMLInputElement} */
   const kept = view.h("input", {
@@ -115,15 +118,16 @@ export function queueWords({ room, opensAt, closesAt }, state) {
 /**
  * @param {Planned} planned
  * @param {Pick<HomeOptions, "show" | "forget">} options
+ * @param {Settling} settling
  * @returns {import("./dom.js").Item<Planned, ProviderState>}
  */
-function createEntry(planned, { show, forget }) {
+function createEntry(planned, { show, forget }, settling) {
   /** @type {View<ProviderState>} */
   const view = new View();
   const name = () => nameOf(planned);
   const element = view.h(
     "li",
-    { class: "person", "data-testid": "own-entry" },
+    { class: "person", tabindex: "-1", "data-testid": "own-entry" },
     view.h(
       "div",
       { class: "person-words" },
@@ -172,7 +176,7 @@ function createEntry(planned, { show, forget }) {
           type: "button",
           "data-testid": "own-forget",
           "aria-label": () => t("own.forget_name", { name: name() }),
-          onclick: on(() => forget(planned)),
+          ...settling.guard(() => forget(planned)),
         },
         () => t("own.forget"),
       ),

@@ -2,6 +2,7 @@
 /** The passkeys of who is signed in: a list, and a button for one more. */
 import { on, View } from "./dom.js";
 import { currentLanguage, t } from "./language.js";
+import { Settling } from "./settling.js";
 
 /**
  * @typedef {import("./providerstate.js").ProviderState} ProviderState
@@ -20,12 +21,14 @@ import { currentLanguage, t } from "./language.js";
 export function createPasskeys({ addPasskey, removePasskey }) {
   /** @type {View<ProviderState>} */
   const view = new View();
+  const settling = new Settling();
+  view.bind((s) => s.passkeys, (passkeys) => settling.see(passkeys.map(({ id }) => id)));
   const list = view.h("ul", { class: "people", "data-testid": "passkeys", "aria-labelledby": "passkey-title" });
   view.each(
     list,
     (s) => s.passkeys.map((passkey, at) => ({ ...passkey, number: at + 1 })),
     ({ id }) => id,
-    (passkey) => createEntry(passkey, removePasskey),
+    (passkey) => createEntry(passkey, removePasskey, settling),
   );
   return view.part(
     view.h(
@@ -50,9 +53,10 @@ export function createPasskeys({ addPasskey, removePasskey }) {
 /**
  * @param {Numbered} passkey
  * @param {(id: string) => void} remove
+ * @param {Settling} settling
  * @returns {import("./dom.js").Item<Numbered, ProviderState>}
  */
-function createEntry(passkey, remove) {
+function createEntry(passkey, remove, settling) {
   let { number } = passkey;
   /** @type {View<ProviderState>} */
   const view = new View();
@@ -62,7 +66,7 @@ function createEntry(passkey, remove) {
   const name = () => t("passkey.entry", { number, when: when() });
   const element = view.h(
     "li",
-    { class: "person", "data-testid": "passkey" },
+    { class: "person", tabindex: "-1", "data-testid": "passkey" },
     view.h("span", { class: "person-words" }, name),
     view.h(
       "div",
@@ -73,7 +77,7 @@ function createEntry(passkey, remove) {
           type: "button",
           "data-testid": "passkey-remove",
           "aria-label": () => t("passkey.remove_name", { name: name() }),
-          onclick: on(() => remove(passkey.id)),
+          ...settling.guard(() => remove(passkey.id)),
         },
         () => t("passkey.remove"),
       ),

@@ -4,6 +4,7 @@ import { on, View } from "./dom.js";
 import { icon } from "./icons.js";
 import { currentLanguage, t } from "./language.js";
 import { createEntry, roomWords } from "./receptionentry.js";
+import { Settling } from "./settling.js";
 
 /**
  * @typedef {import("./receptionstate.js").ReceptionState} ReceptionState
@@ -46,8 +47,10 @@ export function createEmpty(takeIn) {
 export function createDesks(actions) {
   /** @type {View<ReceptionState>} */
   const view = new View();
+  const settling = new Settling();
+  view.bind((s) => s.desks, (all) => settling.see(all.map(({ provider }) => provider)));
   const desks = view.h("div", { class: "desks", "data-testid": "desks" });
-  view.each(desks, (s) => s.desks, ({ provider }) => provider, (desk) => createDesk(desk.provider, actions));
+  view.each(desks, (s) => s.desks, ({ provider }) => provider, (desk) => createDesk(desk.provider, actions, settling));
   return view.part(
     view.h(
       "div",
@@ -102,9 +105,10 @@ function createLinkForm(view, takeIn) {
 /**
  * @param {string} provider
  * @param {Actions} actions
+ * @param {Settling} settling
  * @returns {import("./dom.js").Item<Desk, ReceptionState>}
  */
-function createDesk(provider, actions) {
+function createDesk(provider, actions, settling) {
   /** @type {View<readonly [Desk, ReceptionState]>} */
   const view = new View();
   const title = `desk-${provider}`;
@@ -115,7 +119,7 @@ function createDesk(provider, actions) {
   const nobody = (/** @type {readonly [Desk, ReceptionState]} */ [desk]) => desk.rooms.length === 0 && desk.problem === "" && desk.asked;
   const element = view.h(
     "section",
-    { class: "card own", "aria-labelledby": title, "data-testid": "desk" },
+    { class: "card own", tabindex: "-1", "aria-labelledby": title, "data-testid": "desk" },
     view.h("h2", { id: title }, ([desk]) => desk.name || t("reception.opening")),
     view.h(
       "p",
@@ -135,7 +139,7 @@ function createDesk(provider, actions) {
       view.h(
         "button",
         {
-          type: "button", "data-testid": "desk-forget", onclick: on(() => actions.forget(provider)),
+          type: "button", "data-testid": "desk-forget", ...settling.guard(() => actions.forget(provider)),
           "aria-label": ([desk]) => t("reception.forget_name", { name: desk.name }),
         },
         () => t("reception.forget"),

@@ -5,6 +5,7 @@ import { on, View } from "./dom.js";
 import { icon } from "./icons.js";
 import { t } from "./language.js";
 import { createPicture, showStream } from "./picture.js";
+import { Settling } from "./settling.js";
 
 /**
  * @typedef {import("./callstate.js").Remote} Remote
@@ -17,7 +18,11 @@ import { createPicture, showStream } from "./picture.js";
  * @property {(participant: string) => void} compared the person has found the codes the same
  * @property {(participant: string) => void} differ the person has found them different
  * @property {(participant: string) => void} pin the person wants this one to stay large, or no longer
+ * @property {() => number} [now]
  */
+
+/** So long a code has lain there at least before somebody may have heard it, ms. */
+const HEARD = 700;
 
 /** @type {Readonly<Record<import("./callstate.js").Health, Key | null>>} */
 const HEALTH = Object.freeze({
@@ -70,7 +75,7 @@ const NO_PICTURE = Object.freeze({
  * @param {TileOptions} options
  * @returns {import("./dom.js").Item<Remote, VisitData>}
  */
-export function createTile(id, { streams, retry, compared, differ, pin }) {
+export function createTile(id, { streams, retry, compared, differ, pin, now }) {
   /** @type {View<readonly [Remote, VisitData]>} */
   const view = new View();
   const video = createPicture("remote-video", false);
@@ -82,6 +87,11 @@ export function createTile(id, { streams, retry, compared, differ, pin }) {
     ([remote, state]) => nameOf(remote, state),
     (name) => video.setAttribute("aria-label", name),
   );
+  // One after another: with several people the boxes would lie over one another.
+  const comparing = (/** @type {readonly [Remote, VisitData]} */ [remote, state]) =>
+    state.call.find(asks)?.id === remote.id;
+  const box = new Settling(HEARD, now);
+  view.bind((both) => (comparing(both) ? both[0].security?.code : ""), () => box.moved());
   const health = (/** @type {Remote} */ remote) => HEALTH[healthOf(remote)];
   const blank = (/** @type {Remote} */ remote) =>
     !remote.video || remote.sound === "own" || healthOf(remote) !== "fine";
@@ -194,11 +204,7 @@ export function createTile(id, { streams, retry, compared, differ, pin }) {
     ),
     view.h(
       "div",
-      {
-        class: "compare",
-        // One after another: with several people the boxes would lie over one another.
-        hidden: ([remote, state]) => state.call.find(asks)?.id !== remote.id,
-      },
+      { class: "compare", hidden: (both) => !comparing(both) },
       view.h("p", { class: "code", translate: "no" }, ([remote]) =>
         groupDigits(remote.security?.code ?? ""),
       ),
@@ -212,13 +218,13 @@ export function createTile(id, { streams, retry, compared, differ, pin }) {
             type: "button",
             class: "primary",
             "data-testid": "code-same",
-            onclick: on(() => compared(id)),
+            ...box.guard(() => compared(id)),
           },
           () => t("security.same"),
         ),
         view.h(
           "button",
-          { type: "button", "data-testid": "code-differs", onclick: on(() => differ(id)) },
+          { type: "button", "data-testid": "code-differs", ...box.guard(() => differ(id)) },
           () => t("security.differ"),
         ),
       ),

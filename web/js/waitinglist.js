@@ -7,6 +7,7 @@ import { clock, span, timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
 import { createInvitation } from "./inviteview.js";
 import { currentLanguage, t } from "./language.js";
+import { Settling } from "./settling.js";
 import { nameOf } from "./tileview.js";
 
 /**
@@ -20,15 +21,24 @@ import { nameOf } from "./tileview.js";
  * @property {(locked: boolean) => void} lock
  * @property {() => Promise<string>} invite gives a link for a guest, or ""
  * @property {() => readonly import("./dom.js").Part<HostState>[]} tools what else a host has at hand
+ * @property {() => number} [now]
  */
 
 /**
  * @param {PanelOptions} options
  * @returns {import("./dom.js").Part<HostState>}
  */
-export function createPanel({ act, lock, invite, tools }) {
+export function createPanel({ act, lock, invite, tools, now }) {
   /** @type {View<HostState>} */
   const view = new View();
+  const queue = new Settling(undefined, now);
+  // Below the queue: it moves with everyone who comes.
+  const company = new Settling(undefined, now);
+  view.bind((s) => s, (s) => {
+    const waits = waitingOf(s).map(({ id }) => id);
+    queue.see(waits);
+    company.see([...waits, "", ...s.call.map(({ id }) => id)]);
+  });
   const locked = (/** @type {HostState} */ s) => s.room?.locked ?? false;
   const waiting = view.h("ul", {
     class: "people",
@@ -39,7 +49,7 @@ export function createPanel({ act, lock, invite, tools }) {
     waiting,
     waitingOf,
     (p) => p.id,
-    (p) => createEntry(p, act),
+    (p) => createEntry(p, act, queue),
   );
   const inside = view.h("ul", {
     class: "people",
@@ -50,7 +60,7 @@ export function createPanel({ act, lock, invite, tools }) {
     inside,
     (s) => s.call,
     (remote) => remote.id,
-    (remote) => createInsider(remote.id, act),
+    (remote) => createInsider(remote.id, act, company),
   );
 
   return view.part(
@@ -115,15 +125,17 @@ function nobodyWords(s) {
 /**
  * @param {ParticipantView} participant
  * @param {PanelOptions["act"]} act
+ * @param {Settling} queue
  * @returns {import("./dom.js").Item<ParticipantView, HostState>}
  */
-function createEntry({ id }, act) {
+function createEntry({ id }, act, queue) {
   /** @type {View<readonly [ParticipantView, HostState]>} */
   const view = new View();
   const element = view.h(
     "li",
     {
       class: "person",
+      tabindex: "-1",
       "data-testid": "waiting-entry",
       "data-participant": id,
       "data-connected": ([p]) => String(p.connected),
@@ -151,7 +163,7 @@ function createEntry({ id }, act) {
           class: "primary",
           "data-testid": "admit-button",
           "aria-label": ([p]) => t("desk.admit_name", { name: p.name }),
-          onclick: on(() => act("admit", id)),
+          ...queue.guard(() => act("admit", id)),
         },
         () => t("desk.admit"),
       ),
@@ -161,7 +173,7 @@ function createEntry({ id }, act) {
           type: "button",
           "data-testid": "decline-button",
           "aria-label": ([p]) => t("desk.decline_name", { name: p.name }),
-          onclick: on(() => act("decline", id)),
+          ...queue.guard(() => act("decline", id)),
         },
         () => t("desk.decline"),
       ),
@@ -173,14 +185,15 @@ function createEntry({ id }, act) {
 /**
  * @param {string} id
  * @param {PanelOptions["act"]} act
+ * @param {Settling} company
  * @returns {import("./dom.js").Item<Remote, HostState>}
  */
-function createInsider(id, act) {
+function createInsider(id, act, company) {
   /** @type {View<readonly [Remote, HostState]>} */
   const view = new View();
   const element = view.h(
     "li",
-    { class: "person", "data-participant": id },
+    { class: "person", tabindex: "-1", "data-participant": id },
     view.h(
       "div",
       { class: "person-words" },
@@ -208,7 +221,7 @@ function createInsider(id, act) {
           type: "button",
           "data-testid": "back-button",
           "aria-label": ([remote, s]) => t("desk.back_name", { name: nameOf(remote, s) }),
-          onclick: on(() => act("back_to_waiting", id)),
+          ...company.guard(() => act("back_to_waiting", id)),
         },
         () => t("desk.back"),
       ),
@@ -218,7 +231,7 @@ function createInsider(id, act) {
           type: "button",
           "data-testid": "remove-button",
           "aria-label": ([remote, s]) => t("desk.remove_name", { name: nameOf(remote, s) }),
-          onclick: on(() => act("remove", id)),
+          ...company.guard(() => act("remove", id)),
         },
         () => t("desk.remove"),
       ),
