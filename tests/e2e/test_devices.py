@@ -22,6 +22,28 @@ const list = devices.enumerateDevices.bind(devices);
 devices.enumerateDevices = async () => (await list()).filter((d) => d.kind !== "videoinput");
 """
 
+# What a system does for a telephone call: the track goes on, and gives nothing.
+TAKEN_AWAY = """
+const devices = navigator.mediaDevices;
+const open = devices.getUserMedia.bind(devices);
+const given = [];
+devices.getUserMedia = async (wanted) => {
+  const stream = await open(wanted);
+  given.push(...stream.getTracks());
+  return stream;
+};
+window.takeAway = (muted) => {
+  for (const track of given.filter((one) => one.readyState === "live" && one.kind === "audio")) {
+    Object.defineProperty(track, "muted", { value: muted, configurable: true });
+    track.dispatchEvent(new Event(muted ? "mute" : "unmute"));
+  }
+};
+const settings = MediaStreamTrack.prototype.getSettings;
+MediaStreamTrack.prototype.getSettings = function () {
+  return { ...settings.call(this), facingMode: "environment" };
+};
+"""
+
 
 @in_session
 async def strict_browser(launch: Launch) -> AsyncIterator[Browser]:
@@ -96,3 +118,30 @@ async def test_switching_off_and_on_again_is_seen_on_the_other_side(
 
 async def _video_states(client: Client) -> list[str]:
     return list(await client.page.evaluate("konsilProbe.tracks('video')"))
+
+
+async def test_a_microphone_that_the_system_takes_is_missed_on_both_sides_and_comes_back(
+    stage: Stage, konsil: KonsilServer
+) -> None:
+    consultation = await konsil.invite()
+    host, client = await stage.host(), await stage.client()
+    await client.context.add_init_script(TAKEN_AWAY)
+    await host.enter(consultation.host_url)
+    await client.knocks(consultation.client_url, "Dora")
+    await host.admits("Dora")
+    await client.sees_more_frames()
+    await host.hears_more()
+
+    await client.page.evaluate("takeAway(true)")
+    await host.page.locator('.tile[data-audio="false"]').wait_for()
+    assert len(await _notice(client, "paused")) > 40
+
+    await client.page.evaluate("takeAway(false)")
+    await host.page.locator('.tile[data-audio="true"]').wait_for()
+    await client.see("device-notice").wait_for(state="hidden")
+    await host.hears_more()
+
+    # A camera that looks away from who holds it: what is on the left stays on the left.
+    mirrored = 'id => getComputedStyle(document.querySelector(`[data-testid="${id}"]`)).transform'
+    assert await client.page.evaluate(mirrored, "local-video") == "none"
+    assert await host.page.evaluate(mirrored, "local-video") == "matrix(-1, 0, 0, 1, 0, 0)"

@@ -12,7 +12,7 @@ import {
   worthTrying,
 } from "../../web/js/devicestate.js";
 import { JOIN_START, reduceJoin } from "../../web/js/joinstate.js";
-import { loudness } from "../../web/js/meter.js";
+import { loudness, startMeter } from "../../web/js/meter.js";
 
 const view = (you, ...ids) => ({
   version: 1,
@@ -263,4 +263,27 @@ test("loudness runs from silence to full, and bears an empty buffer", () => {
   assert.equal(loudness(new Float32Array(8).fill(1)), 1);
   const [soft, loud] = [0.02, 0.1].map((a) => loudness(new Float32Array(8).fill(a)));
   assert.ok(soft > 0 && soft < loud && loud < 1);
+});
+
+test("a meter whose context is interrupted says nothing, and wakes it", async (context) => {
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  const audio = {
+    state: "running", resumed: 0,
+    createAnalyser: () => ({ fftSize: 0, getFloatTimeDomainData: (samples) => samples.fill(0.1) }),
+    createMediaStreamSource: () => ({ connect: () => {}, disconnect: () => {} }),
+    resume: async () => void (audio.resumed += 1),
+    close: async () => {},
+  };
+  const AudioContext = function () {
+    return audio;
+  };
+  Object.assign(globalThis, { window: { AudioContext }, AudioContext, MediaStream: class {} });
+  const heard = [];
+  const stop = startMeter({ getAudioTracks: () => [{}] }, (level) => heard.push(level));
+  for (const [state, reports, resumed] of [["running", 1, 0], ["interrupted", 1, 1], ["suspended", 1, 2], ["running", 2, 2]]) {
+    audio.state = state;
+    context.mock.timers.tick(100);
+    assert.deepEqual([heard.length, audio.resumed], [reports, resumed], state);
+  }
+  stop();
 });

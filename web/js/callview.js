@@ -49,6 +49,10 @@ export function createCall(view, { devices, chat, tile, group, alone, leave, mor
     (name) => local.setAttribute("aria-label", name),
   );
   view.bind(
+    (s) => s.devices.facing,
+    (facing) => local.setAttribute("data-facing", facing),
+  );
+  view.bind(
     (s) => s.devices.camera === "on",
     (on) => showStream(local, on ? devices.stream : null),
   );

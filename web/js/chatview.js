@@ -22,6 +22,7 @@ import { nameOf } from "./tileview.js";
  * @property {number} company how many others are in the call
  * @property {readonly {id: string, name: string, video: boolean}[]} people those
  * @property {boolean} camera whether our own is on
+ * @property {string} facing where it looks
  *
  * @typedef {object} ChatPanel
  * @property {HTMLElement} element
@@ -48,9 +49,10 @@ export function createChatPanel(chat, { close }) {
   /** @type {ChatSight["people"]} */
   let people = [];
   let camera = false;
+  let facing = "";
   const name = (/** @type {string} */ id) => names.get(id) ?? "";
   const refresh = () => {
-    view.update({ chat: chat.state, name, company, people, camera });
+    view.update({ chat: chat.state, name, company, people, camera, facing });
     // Who reads further up is left there. Not at once: that would have all of the page laid out in
     // the middle of whatever changes.
     requestAnimationFrame(() => {
@@ -133,7 +135,8 @@ export function createChatPanel(chat, { close }) {
       for (const remote of state.call) names.set(remote.id, nameOf(remote, state));
       people = state.call.map((remote) => ({ id: remote.id, name: nameOf(remote, state), video: remote.video }));
       camera = state.devices.camera === "on";
-      const now = JSON.stringify([people, camera, [...names]]);
+      ({ facing } = state.devices);
+      const now = JSON.stringify([people, camera, facing, [...names]]);
       if (now === known) return;
       known = now;
       company = people.length;

@@ -20,6 +20,10 @@ import { NO_DEVICES, statusOf, worthTrying } from "./devicestate.js";
 
 const MEDIA = Object.freeze({ camera: "video", microphone: "audio" });
 const INPUT = Object.freeze({ camera: "videoinput", microphone: "audioinput" });
+const KINDS = /** @type {const} */ (["microphone", "camera"]);
+
+/** A device that is silent for less is not worth a word, ms. */
+const BRIEF = 1000;
 
 /** @extends {Emitter<DevicesEvents>} */
 export class DeviceSet extends Emitter {
@@ -33,6 +37,10 @@ export class DeviceSet extends Emitter {
   #turn = { camera: 0, microphone: 0 };
   /** What the camera's picture is made into. @type {import("./blur.js").Blurred | null} */
   #blurred = null;
+  /** Given by the device, and not made of something else. @type {Partial<Record<DeviceKind, MediaStreamTrack>>} */
+  #sources = {};
+  /** The system has taken them since they were opened: not all of these come back by themselves. @type {Set<DeviceKind>} */
+  #paused = new Set();
   /** For a camera whose blur is loading: its light is on already. @type {AbortController | null} */
   #loading = null;
 
@@ -44,6 +52,7 @@ export class DeviceSet extends Emitter {
     this.#choice = { microphone, camera, blur, microphoneId, cameraId };
     this.state = { ...NO_DEVICES, blur };
     navigator.mediaDevices?.addEventListener("devicechange", this.#changed);
+    document.addEventListener("visibilitychange", this.#seen);
   }
 
   /** Asks for both; each that cannot be had gets a status that says why. Never throws. */
@@ -82,7 +91,8 @@ export class DeviceSet extends Emitter {
   async switch(kind, on) {
     this.#choice = { ...this.#choice, [kind]: on };
     const track = this.#track(kind);
-    if (kind === "microphone" && track !== null) {
+    const dead = this.#paused.has(kind) || this.#sources[kind]?.muted;
+    if (kind === "microphone" && track !== null && !(on && dead)) {
       track.enabled = on;
       this.#set({ microphone: on ? "on" : "off" });
     } else if (!on) {
@@ -150,6 +160,15 @@ export class DeviceSet extends Emitter {
     const failure = await this.#acquire([kind]);
     if (failure !== null) this.#set({ [kind]: failure });
     await this.#list();
+  }
+
+  /** Takes again what the system had taken, or ended. @param {DeviceKind} kind */
+  async #revive(kind) {
+    const before = this.state[kind];
+    await this.#reopen(kind);
+    const failed = ["none", "busy", "failed"].includes(this.state[kind]);
+    // Still the reason, and tried again next time.
+    if (failed && (before === "lost" || before === "paused")) this.#set({ [kind]: before });
   }
 
   /**
@@ -239,14 +258,49 @@ export class DeviceSet extends Emitter {
     this.stream.addTrack(track);
     track.enabled = this.#choice[kind];
     track.contentHint = kind === "camera" ? "motion" : "speech";
-    track.addEventListener("ended", () => {
+    track.addEventListener("ended", async () => {
       if (this.#track(kind) !== track) return;
       this.#drop(kind);
       this.#set({ [kind]: "lost" });
+      // A person has taken back the permission.
+      if (await permission(kind) === "denied" && this.state[kind] === "lost") this.#set({ [kind]: "refused" });
     });
-    const id = (blurred?.raw ?? track).getSettings().deviceId ?? "";
-    this.#set({ [kind]: this.#choice[kind] ? "on" : "off", [`${kind}Id`]: id });
+    const source = blurred?.raw ?? track;
+    this.#listen(kind, source);
+    const { deviceId = "", facingMode = "" } = source.getSettings();
+    this.#set({
+      [kind]: this.#choice[kind] ? "on" : "off", [`${kind}Id`]: deviceId, ...(kind === "camera" ? { facing: facingMode } : {}),
+    });
     this.emit("track", MEDIA[kind], track);
+  }
+
+  /**
+   * A telephone call or another program may take a device away for a while. Its track goes on, and gives nothing.
+   * @param {DeviceKind} kind
+   * @param {MediaStreamTrack} source
+   */
+  #listen(kind, source) {
+    this.#sources[kind] = source;
+    const used = () => this.#sources[kind] === source;
+    const wait = () => setTimeout(() => {
+      if (!used() || !source.muted) return;
+      this.#paused.add(kind);
+      if (this.state[kind] === "on") this.#set({ [kind]: "paused" });
+    }, BRIEF);
+    // What had given nothing yet is as good as new; what has been interrupted may stay dead.
+    const fresh = source.muted;
+    let timer = fresh ? wait() : undefined;
+    source.addEventListener("mute", () => {
+      clearTimeout(timer);
+      timer = wait();
+    });
+    source.addEventListener("unmute", () => {
+      clearTimeout(timer);
+      if (!used() || this.state[kind] !== "paused") return;
+      if (fresh || document.visibilityState !== "visible") this.#set({ [kind]: "on" });
+      else void this.#revive(kind);
+      if (fresh) this.#paused.delete(kind);
+    });
   }
 
   /**
@@ -258,6 +312,8 @@ export class DeviceSet extends Emitter {
     if (track === null) return;
     this.stream.removeTrack(track);
     track.stop();
+    delete this.#sources[kind];
+    this.#paused.delete(kind);
     if (kind === "camera") {
       this.#blurred?.end();
       this.#blurred = null;
@@ -282,10 +338,19 @@ export class DeviceSet extends Emitter {
     if (this.#closed || this.state === NO_DEVICES) return;
     await this.#list();
     // Plugged in (again): what was missing is taken into use without a click.
-    for (const kind of /** @type {const} */ (["microphone", "camera"])) {
+    for (const kind of KINDS) {
       const missing = this.state[kind] === "lost" || this.state[kind] === "none";
       const present = kind === "camera" ? this.state.cameras : this.state.microphones;
       if (missing && present.length > 0 && this.#choice[kind]) await this.#reopen(kind);
+    }
+  };
+
+  /** Who comes back to the page finds what had gone meanwhile, where it can be had. */
+  #seen = () => {
+    if (this.#closed || document.visibilityState !== "visible") return;
+    for (const kind of KINDS) {
+      const gone = ["lost", "paused"].includes(this.state[kind]) || this.#paused.has(kind) || this.#sources[kind]?.muted;
+      if (gone && this.#choice[kind] && this.state[kind] !== "opening") void this.#revive(kind);
     }
   };
 

@@ -4,11 +4,12 @@
  *
  * `off` is the person's choice; every other word but `on` says why there is nothing:
  * `none` no such device, `refused` no permission, `busy` another program holds it, `insecure` the page
- * did not come over https, `lost` it went away while in use, `blur_slow` and `blur_failed` what is behind the
+ * did not come over https, `lost` it went away while in use, `paused` the system has taken it for something
+ * else for a while, `blur_slow` and `blur_failed` what is behind the
  * person could not be blurred, `failed` anything else.
  *
  * @typedef {"idle" | "opening" | "on" | "off" | "none" | "refused" | "busy" | "insecure" | "lost"
- *   | "blur_slow" | "blur_failed" | "failed"} DeviceStatus
+ *   | "paused" | "blur_slow" | "blur_failed" | "failed"} DeviceStatus
  * @typedef {"camera" | "microphone"} DeviceKind
  * @typedef {{id: string, label: string}} Device
  *
@@ -20,11 +21,13 @@
  * @property {readonly Device[]} microphones
  * @property {string} cameraId the one in use, or ""
  * @property {string} microphoneId the one in use, or ""
+ * @property {string} facing where the camera in use looks, in Media Capture's words, or ""
  */
 
 /** @type {Devices} */
 export const NO_DEVICES = Object.freeze({
   camera: "idle", microphone: "idle", blur: false, cameras: [], microphones: [], cameraId: "", microphoneId: "",
+  facing: "",
 });
 
 /** Names of getUserMedia's exceptions (Media Capture and Streams, section 10.2) and older ones. */

@@ -17,6 +17,7 @@ const WORDS = Object.freeze({
   busy: ["device.busy", "device.busy_do"],
   insecure: ["device.insecure", "device.insecure_do"],
   lost: ["device.lost", "device.lost_do"],
+  paused: ["device.paused", "device.paused_do"],
   blur_slow: ["device.blur_slow", "device.blur_off_do"],
   blur_failed: ["device.blur_failed", "device.blur_off_do"],
   failed: ["device.failed", "device.failed_do"],

@@ -39,8 +39,12 @@ export function startMeter(stream, report) {
   source.connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
   const timer = setInterval(() => {
-    // Without a gesture a browser may start the context asleep; it wakes with the first one.
-    if (context.state === "suspended") void context.resume().catch(() => {});
+    // Without a gesture a browser may start the context asleep; it wakes with the first one. A telephone call
+    // interrupts it (WebKit's word). What it gives then is no silence of the microphone's.
+    if (context.state !== "running") {
+      void context.resume().catch(() => {});
+      return;
+    }
     analyser.getFloatTimeDomainData(samples);
     report(loudness(samples), decibelsOf(samples));
   }, 100);

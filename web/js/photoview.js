@@ -163,6 +163,7 @@ function createCard(photo, chat) {
     () => t(key),
   );
   const preview = createPicture("photo-preview", true);
+  view.bind((s) => s.facing, (facing) => preview.setAttribute("data-facing", facing));
   view.bind(() => t("photo.preview"), (name) => preview.setAttribute("aria-label", name));
   view.bind(
     (s) => question() && s.camera,

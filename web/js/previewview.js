@@ -25,6 +25,10 @@ export function createPreview(devices) {
     (name) => video.setAttribute("aria-label", name),
   );
   view.bind(
+    (s) => s.devices.facing,
+    (facing) => video.setAttribute("data-facing", facing),
+  );
+  view.bind(
     (s) => s.devices.camera === "on",
     (on) => showStream(video, on ? devices.stream : null),
   );

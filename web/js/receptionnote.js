@@ -24,7 +24,7 @@ const RECEIPT = 2000;
 /** @type {Readonly<Partial<Record<DeviceStatus, DeviceWord>>>} */
 const WORDS = Object.freeze({
   on: "works", off: "works", refused: "refused", insecure: "refused", none: "missing", busy: "missing",
-  lost: "missing", failed: "missing",
+  lost: "missing", paused: "missing", failed: "missing",
 });
 
 /**
