@@ -141,12 +141,15 @@ class Documented extends EventTarget {
 class Video extends Paper {
   readyState = 4;
   srcObject = null;
+  paused = true;
 
   constructor() {
     super("video");
   }
 
-  async play() {}
+  async play() {
+    this.paused = false;
+  }
 
   async requestPictureInPicture() {
     document.pictureInPictureElement = this;

@@ -4,7 +4,7 @@ import { beforeEach, test } from "node:test";
 
 import { seen } from "./paper.mjs";
 
-globalThis.Audio ??= class {};
+globalThis.Audio ??= EventTarget;
 const { createPanel } = await import("../../web/js/waitinglist.js");
 const { createTile } = await import("../../web/js/tileview.js");
 const { HOST_START } = await import("../../web/js/hoststate.js");
