@@ -3,6 +3,7 @@
  * One person's visit to one room, from the link to the end: asks the API, holds the socket, the
  * connections and the devices, and turns all they say into events for the page's state.
  */
+import { Alarm } from "./alarm.js";
 import { ApiError, askIceServers, askLink } from "./api.js";
 import { peopleOf } from "./callstate.js";
 import { createChannel } from "./channel.js";
@@ -40,8 +41,6 @@ const FAREWELL = 2000;
 const QUIET = 150;
 /** Bounds of the wait between tries while the server has trouble, ms. */
 const RETRY = Object.freeze({ first: 1000, most: 15_000 });
-/** The longest delay a timer takes, ms; a longer one would fire at once. */
-const TIMER_MOST = 2 ** 31 - 1;
 
 /** May have relays. @type {ReadonlySet<import("./protocol.js").Status>} */
 const INSIDE = new Set(["admitted", "in_call"]);
@@ -90,6 +89,7 @@ export class Visit {
   #pictureSent = true;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #checkTimer;
+  #opening = new Alarm();
   /** @type {number} */
   #retryDelay = RETRY.first;
 
@@ -146,6 +146,7 @@ export class Visit {
   /** Asks the server about the link, again and again while it has trouble or the link is too early. */
   async check() {
     clearTimeout(this.#checkTimer);
+    this.#opening.stop();
     const { dispatch, link, page } = this.options;
     const asked = Date.now();
     try {
@@ -186,9 +187,8 @@ export class Visit {
    */
   #waitFor(opensAt, skew) {
     this.options.dispatch({ type: "early", opensAt, skew });
-    const delay = Math.max(1000, opensAt - Date.now() - skew);
     clearTimeout(this.#checkTimer);
-    this.#checkTimer = setTimeout(() => void this.check(), Math.min(delay, TIMER_MOST));
+    this.#opening.set(Math.max(Date.now() + 1000, opensAt - skew), () => void this.check());
   }
 
   /** Fetches and makes ahead all that a call will need. Nothing of it goes to anybody else. */
