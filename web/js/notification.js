@@ -1,9 +1,22 @@
 // @ts-check
 /** A note by the device when somebody is asked in while looking elsewhere. It names nobody. */
 
+/** @type {boolean | undefined} */
+let able;
+
+/** Some phones show notes of service workers only. Before the permission is given none is shown anywhere. */
+function isAble() {
+  try {
+    able ??= Boolean(new Notification(""));
+  } catch {
+    able = false;
+  }
+  return able;
+}
+
 /** Whether a person may still be asked for permission. */
 export function canAskToNotify() {
-  return "Notification" in window && Notification.permission === "default";
+  return "Notification" in window && Notification.permission === "default" && isAble();
 }
 
 /** Whether a note would be shown. */
@@ -30,6 +43,6 @@ export function notifyAway(text) {
       note.close();
     };
   } catch {
-    // Some phones show notes of service workers only; sound and title are there nevertheless.
+    // Sound and title are there nevertheless.
   }
 }
