@@ -114,10 +114,10 @@ def _host(text: str) -> str:
     return host.lower()
 
 
-def _family_address(version: int) -> Callable[[str], str]:
+def _family_address(version: int, *, auto: bool) -> Callable[[str], str]:
     def read(text: str) -> str:
         word = text.strip().lower()
-        if word == "auto":
+        if auto and word == "auto":
             return word
         if word in {"", "off"}:
             return ""
@@ -126,7 +126,7 @@ def _family_address(version: int) -> Callable[[str], str]:
         except ValueError:
             address = None
         if address is None or address.version != version:
-            raise ValueError(f"must be an IPv{version} address, auto or off")
+            raise ValueError(f"must be an IPv{version} address{', auto' if auto else ''} or off")
         return str(address)
 
     return read
@@ -235,8 +235,11 @@ SECRET = Kind("SECRET", _secret, secret=True)
 REDIS_URL = Kind("URL", _redis_url, secret=True)
 PATH = Kind("PATH", _path)
 HOST = Kind("HOST", _host)
-IPV4 = Kind("ADDRESS", _family_address(4))
-IPV6 = Kind("ADDRESS", _family_address(6))
+IPV4 = Kind("ADDRESS", _family_address(4, auto=True))
+IPV6 = Kind("ADDRESS", _family_address(6, auto=True))
+# What a NAT shows outside cannot be found out from here.
+IPV4_OUTSIDE = Kind("ADDRESS", _family_address(4, auto=False))
+IPV6_OUTSIDE = Kind("ADDRESS", _family_address(6, auto=False))
 PUBLIC_URL = Kind("URL", _public_url)
 ISSUER = Kind("URL", _issuer)
 NETWORKS = Kind("LIST", _networks)

@@ -173,10 +173,16 @@ class Settings:
         kinds.IPV6, "IPv6 address to relay from; auto, or off", "auto", shown="auto"
     )
     turn_public_ipv4: str = _setting(
-        kinds.IPV4, "IPv4 address that a one-to-one NAT in front shows instead", "", shown="none"
+        kinds.IPV4_OUTSIDE,
+        "IPv4 address that a one-to-one NAT in front shows instead",
+        "",
+        shown="none",
     )
     turn_public_ipv6: str = _setting(
-        kinds.IPV6, "IPv6 address that a one-to-one NAT in front shows instead", "", shown="none"
+        kinds.IPV6_OUTSIDE,
+        "IPv6 address that a one-to-one NAT in front shows instead",
+        "",
+        shown="none",
     )
     turn_min_port: int = _setting(kinds.whole(1024, 65535), "first UDP port to relay from", 49152)
     turn_max_port: int = _setting(kinds.whole(1024, 65535), "last UDP port to relay from", 65535)

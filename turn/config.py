@@ -149,7 +149,7 @@ class RelayConfig:
             raise ConfigError("a TLS listener needs tls_certificate and tls_key")
         for name in ("relay_ipv4", "relay_ipv6", "external_ipv4", "external_ipv6"):
             value = getattr(self, name)
-            if value and value != "auto":
+            if value and not (value == "auto" and name.startswith("relay")):
                 self._check_host(name, value)
         for network in (*self.allowed_peers, *self.denied_peers):
             try:

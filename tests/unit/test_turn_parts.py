@@ -207,6 +207,8 @@ UDP_LISTENER = Listener(Transport.UDP, "127.0.0.1", 0)
         ({"relay_ipv4": "relay.example.org"}, "relay_ipv4"),
         ({"relay_ipv4": "::1"}, "relay_ipv4"),
         ({"external_ipv6": "192.0.2.1"}, "external_ipv6"),
+        ({"external_ipv4": "auto"}, "external_ipv4 must be a numeric address, not 'auto'"),
+        ({"external_ipv6": "auto"}, "external_ipv6 must be a numeric address, not 'auto'"),
         ({"denied_peers": ("10.0.0.1/8",)}, "peer list"),
     ],
 )

@@ -67,6 +67,18 @@ def test_the_name_that_browsers_are_told(environment: dict[str, str], name: str)
     assert made.urls(made.ports)[0] == f"turn:{shown}:3478?transport=udp"
 
 
+@pytest.mark.parametrize("name", ["TURN_PUBLIC_IPV4", "TURN_PUBLIC_IPV6"])
+@pytest.mark.parametrize("value", ["auto", "AUTO", "relay.example", "8.8.8.8.8", "fe80::zz"])
+def test_what_a_nat_shows_cannot_be_found_out(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"KONSIL_{name} .*must be an IPv. address or off$"):
+        load({}, {f"KONSIL_{name}": value})
+    assert load({}, {f"KONSIL_{name}": "off"})[0] == load({}, {})[0]
+
+
+def test_the_address_to_relay_from_is_found_out() -> None:
+    assert load({}, {"KONSIL_TURN_RELAY_IPV4": "auto"})[0].turn_relay_ipv4 == "auto"
+
+
 def test_a_wildcard_is_never_a_trial() -> None:
     """Whoever lets others in has not asked for loopback to be open to them."""
     assert not planned(TURN_HOST="0.0.0.0").local
