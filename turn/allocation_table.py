@@ -214,13 +214,15 @@ class AllocationTable:
 
     # Permissions and channels
 
-    def permit(self, allocation: Allocation, host: str, now: float) -> None:
-        """Install or refresh a permission (RFC 8656 §9)."""
+    def permit(
+        self, allocation: Allocation, host: str, now: float, lifetime: float = PERMISSION_LIFETIME
+    ) -> None:
+        """Install or refresh a permission (RFC 8656 §9), which never makes it end sooner."""
         permission = allocation.permissions.get(host)
         if permission is not None:
-            permission.expires = now + PERMISSION_LIFETIME
+            permission.expires = max(permission.expires, now + lifetime)
             return
-        permission = Permission(allocation, host, now + PERMISSION_LIFETIME)
+        permission = Permission(allocation, host, now + lifetime)
         allocation.permissions[host] = permission
         self._deadlines.watch(permission)
         relayed = allocation.relay_for(host)
@@ -228,8 +230,13 @@ class AllocationTable:
         self.outputs.append(Permit(relayed.relay_id, host))
 
     def bind(self, allocation: Allocation, number: int, peer: Address, now: float) -> None:
-        """Bind or refresh a channel without conflict, and its permission (RFC 8656 §12.2)."""
-        self.permit(allocation, peer.host, now)
+        """Bind or refresh a channel without conflict, and its permission (RFC 8656 §12.2).
+
+        That lasts as long as the channel, not the 300 s of RFC 8656 §9. coturn does the same, and
+        clients that have been tried with coturn alone, aioice and aiortc for one, refresh their
+        channels only: they would go on sending, and hear nothing.
+        """
+        self.permit(allocation, peer.host, now, CHANNEL_LIFETIME)
         channel = allocation.channels.get(number)
         if channel is not None and channel.bound:
             channel.expires = now + CHANNEL_LIFETIME

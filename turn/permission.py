@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from turn.allocation import Allocation
 
-PERMISSION_LIFETIME = 300.0  # fixed by RFC 8656 §9
+PERMISSION_LIFETIME = 300.0  # fixed by RFC 8656 §9, but see `AllocationTable.bind`
 
 
 @dataclass(slots=True, eq=False)

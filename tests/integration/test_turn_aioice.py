@@ -9,8 +9,19 @@ import aioice
 import pytest
 from aioice import turn as aioice_turn
 
-from tests.integration.test_turn_running import Peer, credentials, port_of, running, trusting
+from tests.integration.test_turn_running import (
+    Ahead,
+    Peer,
+    config_for,
+    credentials,
+    pass_time,
+    port_of,
+    running,
+    trusting,
+)
 from turn.five_tuple import Transport
+from turn.node import Node
+from turn.relay import Relay
 
 
 class Receiver(asyncio.DatagramProtocol):
@@ -50,6 +61,31 @@ async def test_turn_client(tmp_path: Path, transport: Transport) -> None:
         endpoint.close()
         await asyncio.wait_for(receiver.closed, 5)
         assert relay.allocations == 0
+
+
+async def test_its_channels_hear_their_peer_until_they_are_refreshed(tmp_path: Path) -> None:
+    """It asks for a permission once, and every 500 s for its channels."""
+    clock = Ahead()
+    async with Relay(config_for(tmp_path), None, clock) as relay:
+        username, password = credentials()
+        endpoint, receiver = await aioice_turn.create_turn_endpoint(
+            Receiver,
+            server_addr=("127.0.0.1", port_of(relay, Transport.UDP)),
+            username=username,
+            password=password,
+        )
+        node = relay._running
+        assert isinstance(node, Node)
+        with Peer() as peer:
+            endpoint.sendto(b"ping", peer.address)
+            _, relayed = await peer.receive()
+            for seconds in (200, 110, 190):
+                pass_time(node, clock, seconds)
+                peer.sock.sendto(b"pong", relayed)
+                received = await asyncio.wait_for(receiver.received.get(), 5)
+                assert received == (b"pong", peer.address)
+        endpoint.close()
+        await asyncio.wait_for(receiver.closed, 5)
 
 
 @pytest.mark.parametrize("transport", list(Transport))

@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ from turn.config import Limits, Listener, RelayConfig
 from turn.credentials import issue
 from turn.five_tuple import Transport
 from turn.message import Message
+from turn.node import Node
 from turn.probe import ProbeError, probe
 from turn.relay import Relay
 
@@ -88,6 +89,26 @@ async def running(
 ) -> AsyncIterator[Relay]:
     async with Relay(config_for(directory, **changes), registry) as relay:
         yield relay
+
+
+@dataclass
+class Ahead:
+    """The system's clock, and a number of seconds more."""
+
+    seconds: float = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.seconds
+
+    def wall(self) -> float:
+        return time.time() + self.seconds
+
+
+def pass_time(node: Node, clock: Ahead, seconds: float) -> None:
+    """What has expired by then is over."""
+    clock.seconds += seconds
+    node.server.handle_timer(clock.monotonic())
+    node._perform_outputs()
 
 
 def port_of(relay: Relay, transport: Transport, host: str = "127.0.0.1") -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.integration.test_turn_running import Peer, Talker, config_for
+from tests.integration.test_turn_running import Ahead, Peer, Talker, config_for, pass_time
 from turn.address import Address
 from turn.attributes import Attribute, Method
 from turn.client import TurnClient, address_in, parse_answer
@@ -19,19 +18,6 @@ from turn.node import Node
 from turn.relay import Relay
 
 OUTSIDE = "198.51.100.77"
-
-
-@dataclass
-class Ahead:
-    """The system's clock, and a number of seconds more."""
-
-    seconds: float = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.seconds
-
-    def wall(self) -> float:
-        return time.time() + self.seconds
 
 
 @dataclass
@@ -56,10 +42,7 @@ class Scene:
         return self.talker.client
 
     def pass_time(self, seconds: float) -> None:
-        """What has expired by then is over."""
-        self.clock.seconds += seconds
-        self.node.server.handle_timer(self.clock.monotonic())
-        self.node._perform_outputs()
+        pass_time(self.node, self.clock, seconds)
 
     async def done(self, *requests: bytes) -> None:
         for request in requests:
