@@ -1,11 +1,14 @@
 """`konsil doctor`: checks a deployment as a client would, and says what to do."""
 
+import asyncio
 import ssl
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from redis.exceptions import RedisError
 
 from konsil import audit, clock, invite, openid_check, relay_check, sfu_check, tls, turn_plan
 from konsil.certificate_check import PATIENCE
@@ -18,7 +21,7 @@ from konsil.settings import Settings
 from konsil.turn_secret import KeptSecrets, secrets_file
 from konsil.web_check import WebCheck
 from waiting_room import links
-from waiting_room.connection import connect
+from waiting_room.connection import connect, explain
 from waiting_room.errors import ConfigError, Refused
 from waiting_room.invitations import MINUTES_MIN
 from waiting_room.keys import KeyRing
@@ -44,7 +47,7 @@ async def run(settings: Settings, state_dir: Path) -> int:
     async with aiohttp.ClientSession(timeout=timeout) as session:
         public_url = _public_url(settings)
         if signaling:
-            tell(await _redis(settings, state_dir))
+            tell(*await _redis(settings, state_dir))
             if public_url:
                 tell(*await WebCheck(session, public_url, context).run())
             else:
@@ -97,25 +100,40 @@ async def _forwarders(settings: Settings, state_dir: Path) -> list[Finding]:
         await client.aclose()
 
 
-async def _redis(settings: Settings, state_dir: Path) -> Finding:
+async def _redis(settings: Settings, state_dir: Path) -> list[Finding]:
     source = "private" if settings.redis_url is None else "KONSIL_REDIS_URL"
     found = _redis_of(settings, state_dir)
     if found is None:
-        return unknown(
-            "Redis",
-            f"no server with a private Redis runs on {state_dir}: run this where the server "
-            "runs, with its --state-dir, or name what it uses by KONSIL_REDIS_URL",
-        )
+        return [
+            unknown(
+                "Redis",
+                f"no server with a private Redis runs on {state_dir}: run this where the server "
+                "runs, with its --state-dir, or name what it uses by KONSIL_REDIS_URL",
+            )
+        ]
     url, prefix = found
     client = connect(url)
     started = time.monotonic()
     try:
         await SessionStore(client, Keyspace(prefix), "doctor").check()
-    except ConfigError as error:
-        return wrong("Redis", str(error))
+        findings = [fine("Redis", f"takes and gives ({source}, {_milliseconds(started)})")]
+        async with asyncio.timeout(PATIENCE):
+            return findings + _kept(await client.info("memory"), await client.info("persistence"))
+    except (ConfigError, RedisError, OSError) as error:
+        words = str(error) if isinstance(error, ConfigError) else explain(error)
+        return [wrong("Redis", words)]
     finally:
         await client.aclose()
-    return fine("Redis", f"takes and gives ({source}, {_milliseconds(started)})")
+
+
+def _kept(memory: Mapping[str, Any], persistence: Mapping[str, Any]) -> list[Finding]:
+    """What Redis does with sessions that it must not do."""
+    policy = memory.get("maxmemory_policy", "noeviction")
+    found = [wrong("Redis disk", words) for words in audit.on_disk(persistence)]
+    if policy != "noeviction":
+        text = f"throws people out when it is full ({policy}): set maxmemory-policy noeviction"
+        found.append(wrong("Redis memory", text))
+    return found
 
 
 async def _relay(

@@ -18,13 +18,12 @@ from enum import Enum
 from typing import Any, Final, overload
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from . import scripts
+from . import fitness, scripts
 from .bus import Bus, Handler, message
 from .codec import CodecError, decode, encode, revision
-from .connection import OPERATION_TIMEOUT, Gate, explain, persistently
-from .errors import RoomUnavailable, StoreUnavailable, Unreadable, UnusableError
+from .connection import Gate, persistently
+from .errors import RoomUnavailable, StoreUnavailable, Unreadable
 from .events import Change, End, Event, Sweep
 from .keyspace import Keyspace
 from .merge import merge
@@ -269,13 +268,7 @@ class SessionStore:
 
     async def check(self) -> None:
         """For the start: raises UnusableError, which names the setting, if Redis is of no use."""
-        key = self._keyspace.probe_key()
-        try:
-            async with asyncio.timeout(OPERATION_TIMEOUT):
-                await self._redis.set(key, b"", px=1000)
-                await self._redis.delete(key)
-        except (RedisError, OSError) as exc:
-            raise UnusableError(explain(exc)) from exc
+        await fitness.check(self._redis, self._keyspace, self.node)
 
     # Inside
 

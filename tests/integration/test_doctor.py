@@ -109,6 +109,41 @@ async def test_a_redis_that_is_away(
     assert "store_unavailable" in told["public URL"][1]
 
 
+async def test_a_redis_that_would_throw_people_out_or_keep_them(
+    tmp_path: Path, start_redis: Callable[..., RedisServer]
+) -> None:
+    redis = start_redis()
+    settings = well(tmp_path, REDIS_URL=redis.url)
+    async with Served(**settings):
+        with redis.admin() as admin:
+            admin.config_set("maxmemory-policy", "allkeys-lru")
+            code, told = await doctor(**settings)
+            assert (code, told["Redis memory"][0]) == (1, "WRONG")
+            assert "maxmemory-policy noeviction" in told["Redis memory"][1]
+            assert "Redis disk" not in told
+            admin.config_set("maxmemory-policy", "noeviction")
+            admin.config_set("appendonly", "yes")
+        code, told = await doctor(**settings)
+    assert (code, told["Redis disk"][0]) == (1, "WRONG")
+    assert "appendonly" in told["Redis disk"][1]
+    assert "Redis memory" not in told
+
+
+async def test_a_redis_user_that_may_not_enough(
+    tmp_path: Path, start_redis: Callable[..., RedisServer]
+) -> None:
+    redis = start_redis()
+    with redis.admin() as admin:
+        admin.execute_command(
+            *("ACL", "SETUSER", "konsil", "on", ">right-4711", "~konsil:*", "resetchannels"),
+            *("&konsil:*", "-@all", "+ping", "+select", "+info", "+get", "+set", "+del"),
+        )
+    settings = well(tmp_path, REDIS_URL=f"unix://konsil:right-4711@{redis.socket}")
+    code, told = await doctor(**settings)
+    assert (code, told["Redis"][0]) == (1, "WRONG")
+    assert "lacks a permission" in told["Redis"][1]
+
+
 async def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
     chain, key = write_certificate(tmp_path)
     settings = well(tmp_path / "state", TLS_CERT=chain, TLS_KEY=key)

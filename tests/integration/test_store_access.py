@@ -120,6 +120,38 @@ async def test_a_user_without_a_permission_is_told_which_setting(
     await client.aclose()
 
 
+@pytest.mark.parametrize("missing", sorted({*ACL_COMMANDS} - {*FOR_AUDIT}))
+async def test_a_permission_that_is_missing_is_told_at_the_start(
+    redis_server: RedisServer, missing: str
+) -> None:
+    # Also where others of the same Redis have made it know the scripts.
+    permitted = connect(permit(redis_server, *ACL_COMMANDS))
+    await SessionStore(permitted, Keyspace(), "n1").check()
+    client = connect(permit(redis_server, *(name for name in ACL_COMMANDS if name != missing)))
+    with pytest.raises(ConfigError, match=r"permission.*KONSIL_REDIS_URL"):
+        await SessionStore(client, Keyspace(), "n2").check()
+    await client.aclose()
+    await permitted.aclose()
+
+
+async def test_channels_that_are_missing_are_told_at_the_start(redis_server: RedisServer) -> None:
+    url = permit(redis_server, *ACL_COMMANDS)
+    with redis_server.admin() as admin:
+        admin.execute_command("ACL", "SETUSER", "konsil", "resetchannels")
+    client = connect(url)
+    with pytest.raises(ConfigError, match=r"permission.*KONSIL_REDIS_URL"):
+        await SessionStore(client, Keyspace(), "n1").check()
+    await client.aclose()
+
+
+async def test_the_check_leaves_nothing(redis_server: RedisServer, start_node: StartNode) -> None:
+    node = await start_node("n1")
+    await node.store.check()
+    with redis_server.admin() as admin:
+        assert admin.keys() == []
+        await until(lambda: admin.pubsub_channels("konsil:node:n1*") == [b"konsil:node:n1"])
+
+
 async def test_redis_cluster_finds_nothing_to_complain_about(
     start_redis: Callable[..., RedisServer], start_node: StartNode
 ) -> None:
