@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from konsil.ice import RelayAccess
 from konsil.secret import Secret
 from konsil.settings import Settings
+from konsil.tls import not_after
 
 
 @dataclass(slots=True)
@@ -35,8 +36,15 @@ class House:
     """What a role needs in order to serve, by name, and whether it is there; for /readyz."""
     redis_answers: Callable[[], Awaitable[bool]] | None = None
     """Asks Redis, as /readyz does; set by the role signaling."""
+    certificates: dict[str, float] = field(default_factory=dict)
+    """Until when those in use are good, by part, in seconds since 1970; for /metrics."""
     renewals: list[Callable[[], None]] = field(default_factory=list)
     """What reads certificates again, at SIGHUP."""
+
+    def certificate_in_use(self, part: str, chain: Path) -> None:
+        """That file has just been read."""
+        if (ends := not_after(chain)) is not None:
+            self.certificates[part] = ends
 
     def missing(self) -> list[str]:
         return [name for name, is_there in self.ready.items() if not is_there()]

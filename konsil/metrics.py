@@ -21,13 +21,17 @@ class HouseCollector(Collector):
     """Which version runs, and whether the parts that it needs are there.
 
     `ready`: asked at every scrape; its names are roles of this process, so they are few.
+    `certificates`: until when each is good, by part.
     """
 
-    def __init__(self, ready: Mapping[str, Callable[[], bool]]) -> None:
+    def __init__(
+        self, ready: Mapping[str, Callable[[], bool]], certificates: Mapping[str, float]
+    ) -> None:
         self._ready = ready
+        self._certificates = certificates
 
     def collect(self) -> Iterable[Metric]:
-        """Give both gauges."""
+        """Give the gauges."""
         build = GaugeMetricFamily("konsil_build_info", "1, with the version.", labels=["version"])
         build.add_metric([konsil.__version__], 1)
         yield build
@@ -37,14 +41,25 @@ class HouseCollector(Collector):
         for part, is_there in self._ready.items():
             ready.add_metric([part], int(is_there()))
         yield ready
+        ends = GaugeMetricFamily(
+            "konsil_certificate_not_after_timestamp_seconds",
+            "When the certificate in use ends, since 1970.",
+            labels=["part"],
+        )
+        for part, seconds in self._certificates.items():
+            ends.add_metric([part], seconds)
+        yield ends
 
 
-def house_registry(ready: Mapping[str, Callable[[], bool]]) -> CollectorRegistry:
-    """A registry with what every process has: CPU time, memory and files, version, readiness."""
+def house_registry(
+    ready: Mapping[str, Callable[[], bool]], certificates: Mapping[str, float]
+) -> CollectorRegistry:
+    """A registry with what every process has: CPU time, memory and files, version, readiness,
+    and until when its certificates are good."""
     disable_created_metrics()  # each a series more, for a time that nobody asks for
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(HouseCollector(ready))
+    registry.register(HouseCollector(ready, certificates))
     return registry
 
 

@@ -46,11 +46,13 @@ async def _serve(settings: Settings) -> int:
         state_dir = stack.enter_context(_state_dir(settings))
         ready: dict[str, Callable[[], bool]] = {}
         asked: dict[str, Callable[[], bool]] = {}
+        certificates: dict[str, float] = {}
         house = House(
             settings=settings,
             state_dir=state_dir,
-            registry=metrics.house_registry(ChainMap(ready, asked)),
+            registry=metrics.house_registry(ChainMap(ready, asked), certificates),
             ready=ready,
+            certificates=certificates,
             tls=None,
             files=process.allow_files(),
             lan_host=tls.lan_address() if settings.tls_self_signed else None,
@@ -130,14 +132,16 @@ def _prepare_tls(house: House) -> None:
         return
     context: ssl.SSLContext = tls.context(*chain)
     house.tls, house.certificate = context, chain
+    house.certificate_in_use("https", chain[0])
 
     def renew() -> None:
         try:
             tls.load(context, *chain)
-        except StartError:
+        except tls.CertificateError as error:
             # The old chain goes on being served; the operator sees why the new one is not.
-            logger.exception("certificate_not_renewed")
+            logger.exception("certificate_not_renewed", extra={"reason": error.reason})
         else:
+            house.certificate_in_use("https", chain[0])
             logger.info("certificate_renewed")
 
     house.renewals.append(renew)

@@ -23,6 +23,7 @@ from konsil.private_files import private_directory, write_private
 # Apple's platforms refuse server certificates that live longer than 825 days.
 LIFETIME: Final = dt.timedelta(days=397)
 RENEW_BEFORE: Final = dt.timedelta(days=30)
+_NOT_A_PAIR: Final = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"})  # OpenSSL's words
 _SIOCGIFADDR: Final = 0x8915  # netdevice(7)
 
 
@@ -35,25 +36,62 @@ def context(certificate: Path, key: Path) -> ssl.SSLContext:
     return made
 
 
+class CertificateError(StartError):
+    """Files that are no certificate and its key. `reason`: in a word, for the log."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 def load(into: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Reads the files, also again after they were renewed: new connections get the new chain."""
+    """Reads the files, also again after they were renewed: new connections get the new chain.
+
+    Raises CertificateError, and `into` is as it was.
+    """
+    check(certificate, key)
+    _load(into, certificate, key)
+
+
+def check(certificate: Path, key: Path) -> None:
+    """Raises CertificateError unless the files can be used."""
     for name, path in (("KONSIL_TLS_CERT", certificate), ("KONSIL_TLS_KEY", key)):
         try:
             with path.open("rb"):
                 pass
         except OSError as error:
-            raise StartError(f"{name}: cannot read {path}: {error.strerror}") from None
+            message = f"{name}: cannot read {path}: {error.strerror}"
+            raise CertificateError(message, "unreadable") from None
+    # In a context of its own: one that fails has the new certificate already, and no key.
+    _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
+
+
+def _load(into: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    asked = False
+
+    def no_password() -> str:
+        # Without this an encrypted key would ask on the terminal.
+        nonlocal asked
+        asked = True
+        raise ValueError("the key is encrypted")
+
     try:
-        # Without a password callback an encrypted key would ask on the terminal.
-        into.load_cert_chain(certificate, key, password=_no_password)
-    except (ssl.SSLError, ValueError):
-        raise StartError(
-            f"{certificate} and {key} are not a PEM certificate and its unencrypted key"
+        into.load_cert_chain(certificate, key, password=no_password)
+    except (ssl.SSLError, ValueError, OSError) as error:
+        reason = "not_a_pair" if getattr(error, "reason", "") in _NOT_A_PAIR else "not_pem"
+        raise CertificateError(
+            f"{certificate} and {key} are not a PEM certificate and its unencrypted key",
+            "key_encrypted" if asked else reason,
         ) from None
 
 
-def _no_password() -> str:
-    raise ValueError("the key is encrypted")
+def not_after(certificate: Path) -> float | None:
+    """Until when it is good, in seconds since 1970; None where that cannot be read."""
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found.not_valid_after_utc.timestamp()
 
 
 def self_signed(directory: Path, now: dt.datetime, extra: Iterable[str] = ()) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from konsil import turn_plan
+from konsil import tls, turn_plan
 from konsil.clock import SystemClock
 from konsil.errors import StartError
 from konsil.house import House, Running
@@ -34,7 +34,9 @@ async def running(house: House) -> AsyncIterator[Running]:
     try:
         house.relay = RelayAccess(planned.urls(ports), secrets.current, ours=True)
         house.ready["relay"] = lambda: relay.ready
-        house.renewals.append(lambda: _renew(relay))
+        if planned.chain is not None and ports.tls:
+            house.certificate_in_use("relay", planned.chain[0])
+            house.renewals.append(lambda: _renew(house, relay, planned))
         yield Running(
             lines=_lines(planned, ports, house),
             # Whoever tries a demo out wants it to end at once.
@@ -170,11 +172,19 @@ async def _watch(relay: Relay, secrets: RelaySecrets) -> None:
             logger.info("relay_secrets_changed", extra={"count": len(found)})
 
 
-def _renew(relay: Relay) -> None:
+def _renew(house: House, relay: Relay, planned: Plan) -> None:
+    assert planned.chain is not None
     try:
+        # Here, too: what further processes of the relay make of it they do not tell.
+        tls.check(*planned.chain)
         relay.reload_certificate()
+    except tls.CertificateError as error:
+        logger.exception("relay_certificate_not_renewed", extra={"reason": error.reason})
     except ConfigError:
         logger.exception("relay_certificate_not_renewed")
+    else:
+        house.certificate_in_use("relay", planned.chain[0])
+        logger.info("relay_certificate_renewed")
 
 
 async def _at_once(seconds: float) -> None:

@@ -103,7 +103,12 @@ class Served:
         return child
 
     def has_logged(self, event: str) -> bool:
-        return any(json.loads(line)["event"] == event for line in self._log)
+        return bool(self.logged(event))
+
+    def logged(self, event: str) -> list[dict[str, object]]:
+        """Lines of that event, by now."""
+        entries = [json.loads(line) for line in self._log]
+        return [entry for entry in entries if entry["event"] == event]
 
     async def log(self) -> str:
         """All of the log of a server that has ended."""

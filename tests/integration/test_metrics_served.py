@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
+from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.conftest import RedisServer, until
 from tests.integration.served import Served
+from tests.integration.test_turn_running import write_certificate
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
-async def ready(server: Served, expected: dict[str, float]) -> bool:
-    """Whether konsil_part_ready has these, and no others."""
+async def by_part(server: Served, name: str) -> dict[str, float]:
     async with aiohttp.ClientSession() as session, session.get(server.printed["metrics"]) as answer:
         text = await answer.text()
-    return expected == {
+    return {
         sample.labels["part"]: sample.value
         for family in text_string_to_metric_families(text)
-        if family.name == "konsil_part_ready"
+        if family.name == name
         for sample in family.samples
     }
+
+
+async def ready(server: Served, expected: dict[str, float]) -> bool:
+    """Whether konsil_part_ready has these, and no others."""
+    return expected == await by_part(server, "konsil_part_ready")
 
 
 async def test_a_server_with_all_roles_tells_all_that_is_listed(tmp_path: Path) -> None:
@@ -76,3 +83,37 @@ async def test_a_forwarder_that_nobody_can_find_is_not_ready(
         redis.restart_empty()
         await until(lambda: says((200, "ok\n")))
         assert await ready(server, {"forwarder": 1.0})
+
+
+async def test_until_when_certificates_are_good_is_told_as_they_are_renewed(tmp_path: Path) -> None:
+    chain, key = (Path(name) for name in write_certificate(tmp_path))
+
+    def ends(path: Path) -> float:
+        return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc.timestamp()
+
+    name = "konsil_certificate_not_after_timestamp_seconds"
+    settings = {"ROLES": "signaling,turn", "TURN_PORT": 0, "TURN_TLS_PORT": 0, "METRICS_PORT": 0}
+    async with Served(STATE_DIR=tmp_path / "s", TLS_CERT=chain, TLS_KEY=key, **settings) as server:
+        first = ends(chain)
+        assert await by_part(server, name) == {"https": first, "relay": first}
+        # What is on the disk is not what is served.
+        good = chain.read_bytes()
+        chain.write_text("nothing")
+        server.process.send_signal(signal.SIGHUP)
+        await until(lambda: server.has_logged("relay_certificate_not_renewed"))
+        (refused,) = server.logged("relay_certificate_not_renewed")
+        assert refused["reason"] == "not_pem"
+        assert await by_part(server, name) == {"https": first, "relay": first}
+        chain.write_bytes(good)
+        write_certificate(tmp_path, 2)
+        second = ends(chain)
+        assert second > first
+        server.process.send_signal(signal.SIGHUP)
+        await until(lambda: server.has_logged("certificate_renewed"))
+        await until(lambda: server.has_logged("relay_certificate_renewed"))
+        assert await by_part(server, name) == {"https": second, "relay": second}
+
+
+async def test_without_tls_no_certificate_is_told(tmp_path: Path) -> None:
+    async with Served(STATE_DIR=tmp_path, METRICS_PORT=0) as server:
+        assert await by_part(server, "konsil_certificate_not_after_timestamp_seconds") == {}

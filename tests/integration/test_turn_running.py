@@ -40,7 +40,7 @@ REALM = "test.local"
 HOSTS = ("127.0.0.1", "::1")
 
 
-def write_certificate(directory: Path) -> tuple[str, str]:
+def write_certificate(directory: Path, days: int = 1) -> tuple[str, str]:
     """A certificate for localhost that signs itself: paths of certificate and key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -53,7 +53,7 @@ def write_certificate(directory: Path) -> tuple[str, str]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )

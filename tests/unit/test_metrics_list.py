@@ -35,7 +35,7 @@ LABELS = {
 WORDS = {
     "code": {"ok", "other", *CODES},
     "path": {*PATHS, *CALL_PATHS},
-    "part": {"relay", "forwarder", "redis"},
+    "part": {"relay", "forwarder", "redis", "https"},
 }
 
 
@@ -48,7 +48,7 @@ class Described:
 
 def _registry() -> CollectorRegistry:
     """All collectors of a process with every role, each with one of everything it can count."""
-    registry = house_registry({"relay": lambda: True})
+    registry = house_registry({"relay": lambda: True}, {"https": 1.0})
     metrics = Metrics(registry)
     metrics.joined()
     metrics.refused("internal")
@@ -178,7 +178,7 @@ def test_queries_use_metrics_and_labels_that_exist(source: str) -> None:
 
 def test_what_alerts_count_is_there_before_it_has_happened() -> None:
     # increase() sees nothing in a series that begins with 1.
-    registry = house_registry({})
+    registry = house_registry({}, {})
     Metrics(registry).watch(lambda: Gauges(connections=0, rooms=0, waiting=0, mailbox_entries=0))
     registry.register(RelayCollector(TurnStats, lambda: False))
     registry.register(NodeCollector(SfuStats))
