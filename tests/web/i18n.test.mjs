@@ -5,10 +5,12 @@ import { test } from "node:test";
 
 import {
   chooseLanguage,
+  chooseLocale,
   clock,
   createTranslate,
   dayAndTime,
   LANGUAGES,
+  localeForOthers,
   span,
   timeOfDay,
 } from "../../web/js/i18n.js";
@@ -186,6 +188,27 @@ test("the first language that we speak, by its base, else English", () => {
   assert.equal(chooseLanguage(["FR"]), "fr");
   assert.equal(chooseLanguage(["ja", "constructor"]), "en");
   assert.equal(chooseLanguage([]), "en");
+});
+
+test("times and numbers are those of where the reader speaks the language of the page", () => {
+  assert.equal(chooseLocale("en", ["de-AT", "en-GB", "en-US"]), "en-GB");
+  assert.equal(chooseLocale("de", ["en-GB", "DE-at", "de"]), "DE-at");
+  assert.equal(chooseLocale("fr", ["en-GB"]), "fr");
+  assert.equal(chooseLocale("en", []), "en");
+  assert.equal(chooseLocale("en", ["en_GB@euro", "en-", "eng-GB", "en-IE"]), "en-IE", "what is no tag breaks nothing");
+  const at = Date.UTC(2026, 11, 3, 14, 30);
+  assert.equal(timeOfDay(chooseLocale("en", ["en-GB"]), at, "Europe/London"), "14:30");
+  assert.match(timeOfDay(chooseLocale("en", ["en-US"]), at, "Europe/London"), /^02:30\sPM$/);
+  assert.equal(span("en-GB", at, at + 1_800_000, "Europe/London").replace(/\s/g, " "), "Thursday 3 December, 14:30–15:00 GMT");
+  const words = { a: "{n}" };
+  assert.equal(createTranslate("de", words, "de-CH")("a", { n: 1.5 }), "1.5");
+  assert.equal(createTranslate("de", words)("a", { n: 1.5 }), "1,5");
+});
+
+test("a time that goes to somebody else is never half a day off", () => {
+  for (const language of Object.keys(LANGUAGES)) {
+    assert.equal(timeOfDay(localeForOthers(language), Date.UTC(2026, 11, 3, 14, 30), "Europe/London"), "14:30");
+  }
 });
 
 test("placeholders and plurals are filled in", () => {

@@ -34,7 +34,7 @@ const letter = (language) => ({
 for (const [language, when, opens] of [
   ["de", "Donnerstag, 3. Dezember um 10:30 MEZ", "10:15"],
   ["fr", "jeudi 3 décembre à 10:30 UTC+1", "10:15"],
-  ["en", "Thursday, December 3 at 10:30 AM GMT+1", "10:15 AM"],
+  ["en", "Thursday 3 December at 10:30 CET", "opens at 10:15."],
 ]) {
   test(`${language}: mail and message say when, and carry the whole link`, () => {
     const url = new URL(mailLink(letter(language)));

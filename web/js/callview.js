@@ -6,7 +6,7 @@ import { createDeviceNotice } from "./devicewords.js";
 import { createGrid } from "./gridview.js";
 import { timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 import { createMissing } from "./missing.js";
 import { createPicture, onSound, showStream, soundBlocked, soundOn } from "./picture.js";
 import { createSwitch } from "./previewview.js";
@@ -107,7 +107,7 @@ export function createCall(view, { devices, chat, tile, group, alone, leave, mor
       (s) => t(s.stalled ? "call.stalled" : "call.reconnecting"),
     ),
     view.h("p", { class: "banner calm", role: "status", hidden: (s) => s.closing === 0 }, (s) =>
-      t("call.closing", { time: timeOfDay(currentLanguage(), s.closing) }),
+      t("call.closing", { time: timeOfDay(currentLocale(), s.closing) }),
     ),
     view.use(createMissing()),
     view.use(createDeviceNotice(() => void devices.open())),

@@ -7,7 +7,7 @@ import { createFileTray } from "./fileview.js";
 import { createPhotoTray } from "./photoview.js";
 import { timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
-import { currentLanguage, onLanguage, t } from "./language.js";
+import { currentLocale, onLanguage, t } from "./language.js";
 import { nameOf } from "./tileview.js";
 
 /**
@@ -174,7 +174,7 @@ function createLine({ author, text, at }) {
       view.h(
         "time",
         { datetime: new Date(performance.timeOrigin + at).toISOString() },
-        () => timeOfDay(currentLanguage(), performance.timeOrigin + at),
+        () => timeOfDay(currentLocale(), performance.timeOrigin + at),
       ),
     ),
     // Words only: no link to follow by mistake, and its own direction, whatever is around it.

@@ -5,7 +5,7 @@ import { notify } from "./announcer.js";
 import { spoken } from "./digits.js";
 import { on, View } from "./dom.js";
 import { timeOfDay } from "./i18n.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 
 /**
  * @typedef {import("./hoststate.js").HostState} HostState
@@ -79,7 +79,7 @@ export function createCodeBox(token) {
       view.h("p", { class: "hint" }, () => {
         if (shown === null) return "";
         if (shown.used) return t("code.was_used");
-        return t("code.valid", { time: timeOfDay(currentLanguage(), shown.expires_at ?? 0) });
+        return t("code.valid", { time: timeOfDay(currentLocale(), shown.expires_at ?? 0) });
       }),
     ),
     button,

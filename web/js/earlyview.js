@@ -3,7 +3,7 @@
 import { View } from "./dom.js";
 import { clock, dayAndTime } from "./i18n.js";
 import { icon } from "./icons.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 
 /** @typedef {import("./visitstate.js").VisitData} VisitData */
 
@@ -20,7 +20,7 @@ export function createEarly() {
     { class: "card message", "data-testid": "error-message", "data-code": "token_not_open_yet" },
     icon("clock"),
     view.h("h1", { tabindex: "-1" }, () => t("early.title")),
-    view.h("p", {}, (s) => t("early.when", { when: dayAndTime(currentLanguage(), s.opensAt) })),
+    view.h("p", {}, (s) => t("early.when", { when: dayAndTime(currentLocale(), s.opensAt) })),
     view.h(
       "p",
       {

@@ -95,11 +95,11 @@ export function isSafeKind(kind) {
 const UNITS = Object.freeze(["byte", "kilobyte", "megabyte", "gigabyte"]);
 
 /**
- * @param {import("./i18n.js").Language} language
+ * @param {string} locale
  * @param {number} bytes
  * @returns {string} as file managers say it, in thousands: "1.4 MB"
  */
-export function sizeWords(language, bytes) {
+export function sizeWords(locale, bytes) {
   let step = 0;
   let count = bytes;
   while (count >= 999.5 && step < UNITS.length - 1) {
@@ -107,7 +107,7 @@ export function sizeWords(language, bytes) {
     step += 1;
   }
   const digits = step > 0 && count < 99.5 ? 1 : 0;
-  return new Intl.NumberFormat(language, {
+  return new Intl.NumberFormat(locale, {
     style: "unit", unit: /** @type {string} */ (UNITS[step]), unitDisplay: step === 0 ? "long" : "short",
     maximumFractionDigits: digits,
   }).format(count);

@@ -6,7 +6,7 @@ import { isProgram, sizeWords, typeOf } from "./filename.js";
 import { Incoming } from "./fileincoming.js";
 import { isOver } from "./filestate.js";
 import { icon } from "./icons.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 
 /**
  * @typedef {import("./chat.js").Chat} Chat
@@ -170,7 +170,7 @@ function createCard(transfer, chat) {
       { class: "file-words" },
       view.h("bdi", { class: "file-name", dir: "auto", title: name }, name),
       view.h("p", { class: "hint" }, () =>
-        [typeOf(name, kind), sizeWords(currentLanguage(), size)].filter(Boolean).join(" · "),
+        [typeOf(name, kind), sizeWords(currentLocale(), size)].filter(Boolean).join(" · "),
       ),
       view.h("p", { class: "file-state" }, (sight) => words(transfer, sight)),
       view.h("p", { class: "file-warning", hidden: () => !(asked() || (over() && transfer.url !== "")) || !isProgram(name) }, () =>
@@ -218,8 +218,8 @@ function words(transfer, { chat, name }) {
   const { state, reason, mine, person, bytes, size } = transfer;
   const values = {
     name: name(person),
-    done: sizeWords(currentLanguage(), bytes),
-    size: sizeWords(currentLanguage(), size),
+    done: sizeWords(currentLocale(), bytes),
+    size: sizeWords(currentLocale(), size),
   };
   const why = isOver(state) ? REASONS[reason] : undefined;
   if (why !== undefined) return t(why, values);

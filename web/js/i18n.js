@@ -24,20 +24,51 @@ export const LANGUAGES = Object.freeze({ en: "English", de: "Deutsch", fr: "Fran
  */
 export function chooseLanguage(preferred) {
   for (const tag of preferred) {
-    const base = tag.toLowerCase().split("-")[0] ?? "";
+    const base = baseOf(tag);
     if (Object.hasOwn(LANGUAGES, base)) return /** @type {Language} */ (base);
   }
   return "en";
 }
 
+/** @param {string} tag */
+const baseOf = (tag) => tag.toLowerCase().split("-")[0] ?? "";
+
+/**
+ * How the reader writes times and numbers: as where the language is spoken that is preferred ("en-GB", "de-AT").
+ * Without a place English is that of the United States.
+ * @param {Language} language
+ * @param {readonly string[]} preferred BCP 47 tags, best first
+ */
+export function chooseLocale(language, preferred) {
+  return preferred.find((tag) => baseOf(tag) === language && isLocale(tag)) ?? language;
+}
+
+/** @param {string} tag */
+function isLocale(tag) {
+  try {
+    return Intl.DateTimeFormat.supportedLocalesOf(tag).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * How times and numbers are written to somebody of whom only the language is known: so that 10:30 is in the morning.
+ * @param {Language} language
+ */
+export function localeForOthers(language) {
+  return language === "en" ? "en-GB" : language;
+}
+
 /**
  * @param {Language} language
  * @param {Catalogue} catalogue
+ * @param {string} [locale] of numbers
  * @returns {Translate} a missing key gives the key itself, so that a fault is seen and not silent
  */
-export function createTranslate(language, catalogue) {
+export function createTranslate(language, catalogue, locale = language) {
   const plural = new Intl.PluralRules(language);
-  const number = new Intl.NumberFormat(language);
+  const number = new Intl.NumberFormat(locale);
   return (key, values = {}) => {
     const entry = catalogue[key];
     if (entry === undefined) return key;
@@ -58,12 +89,12 @@ export function createTranslate(language, catalogue) {
 
 /**
  * A point in time for the reader, in the reader's zone and with its name.
- * @param {Language} language
+ * @param {string} locale
  * @param {number} at ms since 1970
  * @param {string} [zone] IANA name; the device's own when left out
  */
-export function dayAndTime(language, at, zone) {
-  return new Intl.DateTimeFormat(language, {
+export function dayAndTime(locale, at, zone) {
+  return new Intl.DateTimeFormat(locale, {
     weekday: "long", day: "numeric", month: "long", hour: "2-digit", minute: "2-digit",
     timeZoneName: "short", timeZone: zone,
   }).format(at);
@@ -71,25 +102,25 @@ export function dayAndTime(language, at, zone) {
 
 /**
  * Only the time of day.
- * @param {Language} language
+ * @param {string} locale
  * @param {number} at ms since 1970
  * @param {string} [zone]
  */
-export function timeOfDay(language, at, zone) {
-  return new Intl.DateTimeFormat(language, {
+export function timeOfDay(locale, at, zone) {
+  return new Intl.DateTimeFormat(locale, {
     hour: "2-digit", minute: "2-digit", timeZone: zone,
   }).format(at);
 }
 
 /**
  * From when to when; the day is said once if both fall on it.
- * @param {Language} language
+ * @param {string} locale
  * @param {number} from ms since 1970
  * @param {number} to ms since 1970
  * @param {string} [zone]
  */
-export function span(language, from, to, zone) {
-  return new Intl.DateTimeFormat(language, {
+export function span(locale, from, to, zone) {
+  return new Intl.DateTimeFormat(locale, {
     weekday: "long", day: "numeric", month: "long", hour: "2-digit", minute: "2-digit",
     timeZoneName: "short", timeZone: zone,
   }).formatRange(from, to);

@@ -4,7 +4,7 @@
  * them. Pure; nothing of it is sent from here.
  */
 import { calendarFile } from "./calendar.js";
-import { dayAndTime, timeOfDay } from "./i18n.js";
+import { dayAndTime, localeForOthers, timeOfDay } from "./i18n.js";
 
 /**
  * @typedef {import("./ownlist.js").Planned} Planned
@@ -50,11 +50,12 @@ export function smsLink(letter) {
 
 /** @param {Letter} letter @returns {import("./i18n.js").Values} */
 function valuesOf({ language, provider, planned, link, zone }) {
+  const locale = localeForOthers(language);
   return {
     provider,
     link,
-    when: dayAndTime(language, planned.startsAt, zone),
-    opens: timeOfDay(language, planned.opensAt, zone),
+    when: dayAndTime(locale, planned.startsAt, zone),
+    opens: timeOfDay(locale, planned.opensAt, zone),
   };
 }
 

@@ -4,7 +4,7 @@ import { on, View } from "./dom.js";
 import { download } from "./download.js";
 import { dayAndTime, LANGUAGES } from "./i18n.js";
 import { clientCalendar, hostCalendar, mailLink, smsLink, smsText } from "./invitation.js";
-import { currentLanguage, t, translatorFor } from "./language.js";
+import { currentLanguage, currentLocale, t, translatorFor } from "./language.js";
 import { copyText, createLinkBox } from "./linkbox.js";
 import { createQr } from "./qrview.js";
 
@@ -51,7 +51,7 @@ export function createInvitation(another) {
       view.h("p", {}, (s) =>
         s.made === null
           ? ""
-          : t("provider.made_when", { when: dayAndTime(currentLanguage(), s.made.startsAt) }),
+          : t("provider.made_when", { when: dayAndTime(currentLocale(), s.made.startsAt) }),
       ),
       clients,
       createLinkBox(

@@ -1,6 +1,6 @@
 // @ts-check
 /** The page's present language: `t` says everything; switching it says everything anew. */
-import { chooseLanguage, createTranslate, LANGUAGES } from "./i18n.js";
+import { chooseLanguage, chooseLocale, createTranslate, LANGUAGES, localeForOthers } from "./i18n.js";
 import { whenIdle } from "./idle.js";
 import { keep, recall } from "./tabmemory.js";
 
@@ -8,6 +8,7 @@ import { keep, recall } from "./tabmemory.js";
 
 /** @type {Language} */
 let language = "en";
+let locale = "en";
 /** @type {import("./i18n.js").Translate} */
 let translate = (key) => key;
 /** @type {Map<Language, Promise<import("./i18n.js").Catalogue>>} */
@@ -22,6 +23,9 @@ const listeners = new Set();
 export const t = (key, values) => translate(key, values);
 
 export const currentLanguage = () => language;
+
+/** For times and numbers: the language, and where the reader speaks it. */
+export const currentLocale = () => locale;
 
 /**
  * @param {() => void} listener called after each switch
@@ -67,7 +71,7 @@ export async function addWords(folder) {
     const known = catalogues.get(code);
     if (known) catalogues.set(code, known.then((words) => ({ ...words, ...parts[at] })));
   }
-  translate = createTranslate(language, await (catalogues.get(language) ?? fetchCatalogue(language)));
+  translate = createTranslate(language, await (catalogues.get(language) ?? fetchCatalogue(language)), locale);
 }
 
 /** @param {string} file @returns {Promise<import("./i18n.js").Catalogue>} */
@@ -94,13 +98,14 @@ async function fetchCatalogue(code) {
  * @param {Language} code
  */
 export async function translatorFor(code) {
-  return createTranslate(code, await (catalogues.get(code) ?? fetchCatalogue(code)));
+  return createTranslate(code, await (catalogues.get(code) ?? fetchCatalogue(code)), localeForOthers(code));
 }
 
 /** @param {Language} chosen */
 export async function setLanguage(chosen) {
-  const catalogue = catalogues.get(chosen) ?? fetchCatalogue(chosen);
-  translate = createTranslate(chosen, await catalogue);
+  const catalogue = await (catalogues.get(chosen) ?? fetchCatalogue(chosen));
+  locale = chooseLocale(chosen, navigator.languages);
+  translate = createTranslate(chosen, catalogue, locale);
   language = chosen;
   document.documentElement.lang = chosen;
   for (const listener of listeners) listener();

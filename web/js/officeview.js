@@ -3,7 +3,7 @@
 import { createForm } from "./consultationview.js";
 import { on, View } from "./dom.js";
 import { dayAndTime, timeOfDay } from "./i18n.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 import { createLinkBox } from "./linkbox.js";
 import { createPasskeys } from "./passkeyview.js";
 import { createReceptionLink } from "./receptionlink.js";
@@ -92,7 +92,7 @@ function createOwn({ show, forget, keepList }) {
 
 /** @param {Planned} planned */
 function nameOf({ note, startsAt }) {
-  return note === "" ? t("own.unnamed") + ", " + dayAndTime(currentLanguage(), startsAt) : note;
+  return note === "" ? t("own.unnamed") + ", " + dayAndTime(currentLocale(), startsAt) : note;
 }
 
 /**
@@ -104,7 +104,7 @@ export function queueWords({ room, opensAt, closesAt }, state) {
   const queue = state.queues[room];
   if (queue === undefined) {
     const ahead = opensAt > Date.now() && closesAt > Date.now();
-    return ahead ? t("own.opens", { when: timeOfDay(currentLanguage(), opensAt) }) : "";
+    return ahead ? t("own.opens", { when: timeOfDay(currentLocale(), opensAt) }) : "";
   }
   if (queue === null) return t("own.unknown");
   const lines = [];
@@ -133,7 +133,7 @@ function createEntry(planned, { show, forget }, settling) {
       { class: "person-words" },
       view.h("strong", {}, name),
       view.h("span", { class: "hint", hidden: planned.note === "" }, () =>
-        dayAndTime(currentLanguage(), planned.startsAt),
+        dayAndTime(currentLocale(), planned.startsAt),
       ),
       view.h(
         "span",

@@ -1,7 +1,7 @@
 // @ts-check
 /** The passkeys of who is signed in: a list, and a button for one more. */
 import { on, View } from "./dom.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 import { Settling } from "./settling.js";
 
 /**
@@ -62,7 +62,7 @@ function createEntry(passkey, remove, settling) {
   const view = new View();
   // The day is the server's, in UTC: at its noon it is the same day nearly everywhere.
   const when = () =>
-    new Intl.DateTimeFormat(currentLanguage(), { dateStyle: "long" }).format(Date.parse(`${passkey.added}T12:00Z`));
+    new Intl.DateTimeFormat(currentLocale(), { dateStyle: "long" }).format(Date.parse(`${passkey.added}T12:00Z`));
   const name = () => t("passkey.entry", { number, when: when() });
   const element = view.h(
     "li",

@@ -4,7 +4,7 @@ import { announce, notify } from "./announcer.js";
 import { on, View } from "./dom.js";
 import { timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 import { createPicture, showStream } from "./picture.js";
 
 /**
@@ -191,7 +191,7 @@ function createCard(photo, chat) {
       view.h("p", { class: "hint", hidden: () => photo.width === 0 || !is("taken") }, () =>
         t("photo.size", {
           width: String(photo.width), height: String(photo.height),
-          time: timeOfDay(currentLanguage(), performance.timeOrigin + photo.at),
+          time: timeOfDay(currentLocale(), performance.timeOrigin + photo.at),
         }),
       ),
       preview,

@@ -2,7 +2,7 @@
 /** One who waits, as the reception sees them: how long, how it is going, words to them, and the way on. */
 import { on, once, View } from "./dom.js";
 import { clock, timeOfDay } from "./i18n.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 import { placesBeside } from "./receptionstate.js";
 
 /**
@@ -60,8 +60,8 @@ export function createEntry(id, actions) {
  * @param {OpenRoom} room
  */
 export function roomWords({ opened_at: from, closes_at: to }) {
-  const language = currentLanguage();
-  return t("reception.room", { from: timeOfDay(language, from), to: timeOfDay(language, to) });
+  const locale = currentLocale();
+  return t("reception.room", { from: timeOfDay(locale, from), to: timeOfDay(locale, to) });
 }
 
 /** @param {Waiting["devices"]} devices */

@@ -2,7 +2,7 @@
 /** The reception's screen: each provider with the open rooms, and a place for further links. */
 import { on, View } from "./dom.js";
 import { icon } from "./icons.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 import { createEntry, roomWords } from "./receptionentry.js";
 import { Settling } from "./settling.js";
 
@@ -151,7 +151,7 @@ function createDesk(provider, actions, settling) {
 
 /** @param {number} at ms since 1970 */
 function whenWords(at) {
-  return new Intl.DateTimeFormat(currentLanguage(), {
+  return new Intl.DateTimeFormat(currentLocale(), {
     day: "numeric", month: "long", hour: "2-digit", minute: "2-digit",
   }).format(at);
 }

@@ -4,7 +4,7 @@ import { on, View } from "./dom.js";
 import { createDeviceNotice } from "./devicewords.js";
 import { createDevicePicker } from "./devicepicker.js";
 import { span } from "./i18n.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 import { createPreview } from "./previewview.js";
 import { readinessOf } from "./devicestate.js";
 
@@ -140,7 +140,7 @@ export function createSetup({ devices, check, name, join }) {
         s.appointment === null
           ? ""
           : t("setup.when", {
-              when: span(currentLanguage(), s.appointment.opensAt, s.appointment.closesAt),
+              when: span(currentLocale(), s.appointment.opensAt, s.appointment.closesAt),
             }),
       ),
     ),

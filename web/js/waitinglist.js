@@ -6,7 +6,7 @@ import { waitingOf } from "./hoststate.js";
 import { clock, span, timeOfDay } from "./i18n.js";
 import { icon } from "./icons.js";
 import { createInvitation } from "./inviteview.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 import { Settling } from "./settling.js";
 import { nameOf } from "./tileview.js";
 
@@ -71,7 +71,7 @@ export function createPanel({ act, lock, invite, tools, now }) {
         s.appointment === null
           ? ""
           : t("desk.planned", {
-              when: span(currentLanguage(), s.appointment.opensAt, s.appointment.closesAt),
+              when: span(currentLocale(), s.appointment.opensAt, s.appointment.closesAt),
             }),
       ),
       view.h("h2", { id: "waiting-title" }, (s) =>
@@ -117,7 +117,7 @@ export function createPanel({ act, lock, invite, tools, now }) {
 function nobodyWords(s) {
   const opensAt = s.appointment?.opensAt ?? 0;
   if (opensAt > Date.now() + s.skew) {
-    return t("desk.not_open", { time: timeOfDay(currentLanguage(), opensAt) });
+    return t("desk.not_open", { time: timeOfDay(currentLocale(), opensAt) });
   }
   return t("desk.nobody");
 }

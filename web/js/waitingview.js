@@ -4,7 +4,7 @@ import { notify } from "./announcer.js";
 import { on, View } from "./dom.js";
 import { createDeviceNotice } from "./devicewords.js";
 import { timeOfDay } from "./i18n.js";
-import { currentLanguage, t } from "./language.js";
+import { currentLocale, t } from "./language.js";
 import { askToNotify, canAskToNotify } from "./notification.js";
 import { createPreview } from "./previewview.js";
 import { estimateOf } from "./told.js";
@@ -33,7 +33,7 @@ function estimateWords({ told, skew, appointment, room }) {
   const estimate = room === null ? null : estimateOf(told, Date.now() + skew);
   if (estimate === null) return "";
   if (estimate === "longer") return t("waiting.longer");
-  const time = timeOfDay(currentLanguage(), Date.now() + estimate.minutes * 60_000);
+  const time = timeOfDay(currentLocale(), Date.now() + estimate.minutes * 60_000);
   return t("waiting.estimate", { provider: appointment?.provider ?? "", count: estimate.minutes, time });
 }
 
@@ -134,7 +134,7 @@ export function createWaiting({ devices, check, leave, visit }) {
         (s) => (s.unsupported ? t("waiting.unsupported") : ""),
       ),
       view.h("p", { class: "notice-line", hidden: (s) => s.closing === 0 }, (s) =>
-        t("waiting.closing", { time: timeOfDay(currentLanguage(), s.closing) }),
+        t("waiting.closing", { time: timeOfDay(currentLocale(), s.closing) }),
       ),
       view.h(
         "p",
