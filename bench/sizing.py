@@ -10,7 +10,7 @@ PATH = ROOT / "docs" / "sizing.md"
 
 _TEXT = """# Sizing
 
-Made by `make bench ARGS="growth --sizing"`, but for its last part; not to be edited. Measured with
+Made by `make bench ARGS="growth --sizing"`, but for its last parts; not to be edited. Measured with
 {measured_on}: one server process on one core, the load client on the other, load average of the
 machine {load:.1f} at the end.
 
