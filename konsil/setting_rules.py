@@ -48,7 +48,8 @@ def check_serve(settings: Settings) -> tuple[str, ...]:
             raise SettingsError(message)
     public = urlsplit(settings.public_url)
     remarks = []
-    if public.scheme == "https" and not settings.tls and not settings.trusted_proxies:
+    serves = "signaling" in settings.roles
+    if serves and public.scheme == "https" and not settings.tls and not settings.trusted_proxies:
         remarks.append(
             "KONSIL_PUBLIC_URL is https, so a reverse proxy stands in front: name it in "
             "KONSIL_TRUSTED_PROXIES, or every visitor counts as one"

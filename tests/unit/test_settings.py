@@ -188,6 +188,8 @@ def test_contradictions_stop_the_start(environment: dict[str, str], words: str) 
         {"TURN_EXTERNAL": "stun:x:3478"},
         {"PORT": "3478", "ROLES": "signaling"},
         {"PORT": "0", "METRICS_PORT": "0"},
+        # No visitor's requests come to a relay or forwarder by a reverse proxy.
+        {"PUBLIC_URL": "https://clinic.example", "ROLES": "turn,sfu", "REDIS_URL": "unix:///r"},
     ],
 )
 def test_sound_settings_pass_without_remarks(environment: dict[str, str]) -> None:
