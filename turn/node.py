@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -67,7 +68,12 @@ class Node:
     """`start`, then `drain` when asked to, then `stop`."""
 
     def __init__(
-        self, config: RelayConfig, place: Place, clock: Clock, random: Callable[[int], bytes]
+        self,
+        config: RelayConfig,
+        place: Place,
+        clock: Clock,
+        random: Callable[[int], bytes],
+        context: ssl.SSLContext | None,
     ) -> None:
         self._config = config
         self._place = place
@@ -120,7 +126,11 @@ class Node:
             inward={shown[f]: host for f, host in place.hosts.items() if shown[f] != host},
         )
         self._acceptor = Acceptor(
-            self, config.limits, server_context(config), clock.monotonic, self.path.counters.drop
+            self,
+            config.limits,
+            context,
+            clock.monotonic,
+            self.path.counters.drop,
         )
         self._tick: asyncio.TimerHandle | None = None
 
@@ -144,8 +154,12 @@ class Node:
         self._credentials.rotate(secrets)
 
     def reload_certificate(self) -> None:
-        """Use the certificate files as they are now, for connections from now on."""
-        self._acceptor.context = server_context(self._config)
+        """Use the certificate files as they are now; raises ConfigError and keeps the old one."""
+        self.use_certificate(server_context(self._config))
+
+    def use_certificate(self, context: ssl.SSLContext | None) -> None:
+        """For connections from now on."""
+        self._acceptor.context = context
 
     async def stop(self) -> None:
         """End every allocation and close everything but the listening sockets."""

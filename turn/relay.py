@@ -16,6 +16,7 @@ from turn.listening import BoundListener, bind_listeners
 from turn.metrics import RelayCollector, Stats
 from turn.node import Node, Place
 from turn.supervisor import REPORT_SECONDS, Supervisor
+from turn.tls import server_context
 
 _DRAIN_POLL = 0.2  # seconds
 
@@ -103,7 +104,8 @@ class Relay:
                 )
             ]
             if len(places) == 1:
-                node = Node(config, places[0], self._clock, self._random)
+                context = server_context(config)
+                node = Node(config, places[0], self._clock, self._random, context)
                 node.start()
                 self._running = node
             else:

@@ -19,6 +19,7 @@ from pathlib import Path
 from turn.config import ConfigError, RelayConfig
 from turn.metrics import Stats
 from turn.node import Place
+from turn.tls import Chain
 
 REPORT_SECONDS = 1.0  # between two reports of a child's numbers
 _START_SECONDS = 30.0
@@ -110,6 +111,7 @@ class Supervisor:
     """Keeps one process running for each place."""
 
     def __init__(self, config: RelayConfig, places: list[Place]) -> None:
+        self._config = config
         self._workers = [_Worker(config, place) for place in places]
         self._tasks: list[asyncio.Task[None]] = []
         self._restarts = 0
@@ -122,6 +124,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Returns when every process serves; raises ConfigError when one cannot."""
+        self.reload_certificate()
         self._tasks = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -137,7 +140,11 @@ class Supervisor:
         self._tell({"secrets": list(secrets)})
 
     def reload_certificate(self) -> None:
-        self._tell({"reload_certificate": True}, remember=False)
+        """Raises ConfigError; what is not usable goes to no process, now or later."""
+        chain = Chain.read(self._config)
+        if chain is not None:
+            chain.context()
+            self._tell({"chain": asdict(chain)})
 
     def stats(self) -> Stats:
         total = Stats(restarts=self._restarts)
@@ -152,9 +159,8 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
-    def _tell(self, message: dict[str, object], *, remember: bool = True) -> None:
-        if remember:
-            self._state.update(message)
+    def _tell(self, message: dict[str, object]) -> None:
+        self._state.update(message)
         for worker in self._workers:
             worker.send(message)
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from turn.config import ConfigError, RelayConfig
 
@@ -17,14 +21,60 @@ def server_context(config: RelayConfig) -> ssl.SSLContext | None:
     """A context for the configured certificate, None without one; raises ConfigError."""
     if not config.tls_certificate:
         return None
+    return _context(config.tls_certificate, config.tls_key or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A certificate and its key as they were read, so that other processes, those that are started
+    later too, use what has been tried, whatever has become of the files."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+    @classmethod
+    def read(cls, config: RelayConfig) -> Chain | None:
+        """What the configured files hold, None without any; raises ConfigError."""
+        if not config.tls_certificate:
+            return None
+        try:
+            # Comments beside the PEM may be in any encoding.
+            certificate, key = (
+                Path(path).read_text("latin-1")
+                for path in (config.tls_certificate, config.tls_key or config.tls_certificate)
+            )
+        except OSError as error:
+            raise _unusable(error) from error
+        return cls(certificate, key)
+
+    def context(self) -> ssl.SSLContext:
+        """Raises ConfigError where it is not one."""
+        with _in_memory(self.certificate) as certificate, _in_memory(self.key) as key:
+            return _context(certificate, key)
+
+
+@contextlib.contextmanager
+def _in_memory(text: str) -> Iterator[str]:
+    """A path to read the text from, as OpenSSL wants one, without a file on a disk (Linux)."""
+    with open(os.memfd_create("chain"), "w", encoding="latin-1") as file:
+        file.write(text)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
+
+
+def _context(certificate: str, key: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(ALPN)
     try:
-        context.load_cert_chain(config.tls_certificate, config.tls_key or None)
+        context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the relay cannot use its TLS certificate: {error}") from error
+        raise _unusable(error) from error
     return context
+
+
+def _unusable(error: OSError) -> ConfigError:
+    return ConfigError(f"the relay cannot use its TLS certificate: {error}")
 
 
 class TlsLayer:

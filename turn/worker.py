@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
 import signal
 import socket
@@ -12,13 +13,17 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from turn import faults
 from turn.address import Address, Family
 from turn.clock import SystemClock
-from turn.config import Limits, Listener, RelayConfig
+from turn.config import ConfigError, Limits, Listener, RelayConfig
 from turn.five_tuple import Transport
 from turn.listening import BoundListener
 from turn.node import Node, Place
 from turn.supervisor import REPORT_SECONDS
+from turn.tls import Chain
+
+_log = logging.getLogger("turn.worker")  # not by __name__: this module is __main__
 
 
 def config_from(document: dict[str, Any]) -> tuple[RelayConfig, Place]:
@@ -53,13 +58,18 @@ def obey(node: Node, command: dict[str, Any]) -> None:
         node.drain()
     if secrets := command.get("secrets"):
         node.rotate_secrets(tuple(secrets))
-    if command.get("reload_certificate"):
-        node.reload_certificate()
+    if chain := command.get("chain"):
+        try:
+            node.use_certificate(Chain(**chain).context())
+        except ConfigError:  # the supervisor has tried it; if not here, calls go on with the old
+            _log.exception("relay_certificate_not_renewed")
 
 
 async def run() -> None:
     """Serve until standard input ends, which it does at the latest when the supervisor does."""
     loop = asyncio.get_running_loop()
+    faults.configure()
+    loop.set_exception_handler(faults.loop_failed)
     # A terminal's Ctrl-C and a service manager's SIGTERM reach every process of the group; the
     # supervisor decides what they mean, and calls go on while it drains.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -68,7 +78,9 @@ async def run() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     first = json.loads(await reader.readline())
     config, place = config_from(first["config"])
-    node = Node(config, place, SystemClock(), os.urandom)
+    chain = first.pop("chain", None)
+    context = Chain(**chain).context() if chain is not None else None
+    node = Node(config, place, SystemClock(), os.urandom, context)
     node.start()
     obey(node, first)
     # What was made at the start stays: no collection of garbage, which holds up packets, need
