@@ -225,6 +225,7 @@ class SfuProcess:
         udp, tcp = _numbers(self._sockets)
         return await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # or the directory that it is started from came before all else
             "-m",
             "sfu.worker",
             stdin=asyncio.subprocess.PIPE,

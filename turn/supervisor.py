@@ -44,6 +44,7 @@ class _Worker:
         descriptors = [bound.sock.fileno() for bound in self.place.listeners]
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # or the directory that it is started from came before all else
             "-m",
             "turn.worker",
             stdin=asyncio.subprocess.PIPE,

@@ -70,6 +70,12 @@ def _shares(pairs: int, cores: int) -> list[int]:
     return [pairs // processes + (number < pairs % processes) for number in range(processes)]
 
 
+def _python_path() -> str:
+    """So that a child finds this package where we were found."""
+    here = str(FilePath(__file__).resolve().parents[2])
+    return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))
+
+
 async def _process(orders: list[Order]) -> list[dict[str, Any]]:
     """The pairs of one process."""
 
@@ -80,9 +86,11 @@ async def _process(orders: list[Order]) -> list[dict[str, Any]]:
     try:
         async with asyncio.timeout(SET_UP_S):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "loadtest.bots.pair"),
+                # Without -P the directory that it is started from came before all else.
+                *(sys.executable, "-P", "-m", "loadtest.bots.pair"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": _python_path()},
             )
             assert process.stdout is not None
             # Its first line says that it has begun.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.planted import plant
 from tests.integration.test_turn_running import (
     Peer,
     Talker,
@@ -103,3 +104,15 @@ async def test_several_processes_do_not_start_without_a_usable_certificate(tmp_p
     with pytest.raises(ConfigError, match="certificate"):
         async with relay:
             pass
+
+
+async def test_nothing_is_imported_from_where_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    ran = plant(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("turn.supervisor._START_SECONDS", 10.0)
+    async with running(tmp_path, processes=2) as relay:
+        await probe(Transport.UDP, "127.0.0.1", port_of(relay, Transport.UDP), *credentials())
+    assert not ran.exists(), ran.read_text()

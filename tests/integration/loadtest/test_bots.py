@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from loadtest.bots.pair import Order
+from loadtest.bots.run import _process
 from tests.integration.loadtest.delaying import delaying
+from tests.integration.planted import plant
 from tests.integration.served import Served, konsil
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -129,3 +132,15 @@ async def test_what_is_out_of_bounds_is_refused(arguments: str) -> None:
     code, _, errors = await konsil("bots", *arguments.split())
     assert code == 2
     assert arguments.split(maxsplit=1)[0] in errors
+
+
+async def test_nothing_is_imported_from_where_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = plant(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    nowhere = Order("http://127.0.0.1:9", "r", "h", "c", "s", "direct", 1.0, 5)
+    (said,) = await _process([nowhere])
+    assert "error" in said
+    assert "not finished" not in said["error"]
+    assert not ran.exists(), ran.read_text()

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sfu.config import ConfigError, NodeConfig
 from sfu.control import Code, Done, Drain, Offer, Refused, Restarted, Source
 from sfu.supervisor import SfuProcess
+from tests.integration.planted import plant
 from tests.integration.sfu.conftest import LOOPBACK, Told
 from tests.integration.sfu.peers import Peer, peers
 
@@ -223,3 +224,14 @@ async def test_a_port_in_use_is_said_in_one_line(process: SfuProcess) -> None:
 async def test_settings_that_cannot_work(config: NodeConfig) -> None:
     with pytest.raises(ConfigError):
         await SfuProcess(config, lambda event: None).start()
+
+
+async def test_nothing_is_imported_from_where_it_is_started(
+    tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = plant(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sfu.supervisor._START_SECONDS", 10.0)
+    async with SfuProcess(LOOPBACK, told.add) as process:
+        assert process.pid is not None
+    assert not ran.exists(), ran.read_text()
