@@ -210,11 +210,12 @@ class Node:
         self.path.counters.drop(reason)
 
     def _on_tick(self) -> None:
+        # First of all: a fault in what follows must not stop the clock.
+        self._tick = asyncio.get_running_loop().call_later(_TICK, self._on_tick)
         now = self._clock.monotonic()
         self.server.handle_timer(now)
         self._perform_outputs()
         self._acceptor.sweep(now)
-        self._tick = asyncio.get_running_loop().call_later(_TICK, self._on_tick)
 
     # What goes out
 

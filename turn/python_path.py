@@ -12,11 +12,13 @@ import select
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 
 from turn.address import Address, Family
 from turn.attributes import Attribute, MessageClass, Method
 from turn.data_path import IcmpSink, MessageSink, PathCounters, StreamSink
+from turn.faults import Faults
 from turn.five_tuple import FiveTuple, Transport
 from turn.forwarding import (
     Allowance,
@@ -42,6 +44,9 @@ _MAX_EVENTS = 128
 _HEADER = struct.Struct("!HH")
 _BUFFER = 4 + 65536
 _GRO_SPACE = socket.CMSG_SPACE(4)
+# A message's length has 16 bits and is a multiple of four; the peer's address is in it, and the
+# header of the payload.
+_MOST_INDICATED = {Family.IPV4: 65532 - 12 - 4, Family.IPV6: 65532 - 24 - 4}
 _NO_PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
@@ -61,6 +66,7 @@ class PythonPath:
         inward: dict[str, str] | None = None,
     ) -> None:
         self.counters = PathCounters()
+        self._faults = Faults(self.counters.drop)
         self._on_message = on_message
         self._on_icmp = on_icmp
         self._random = random
@@ -192,7 +198,10 @@ class PythonPath:
     # The hot loops
 
     def drain(self) -> None:
-        """Move what has come, at most a few hundred datagrams."""
+        """Move what has come, at most a few hundred datagrams.
+
+        A fault of ours ends the turn of the socket it was met at, and no other's.
+        """
         sockets = self._sockets
         poll, readable, failed = self._epoll.poll, select.EPOLLIN, select.EPOLLERR
         for _ in range(_ROUNDS):
@@ -201,13 +210,16 @@ class PythonPath:
                 return
             for descriptor, event in events:
                 what = sockets.get(descriptor)
-                if isinstance(what, Relay):
-                    if event & failed:
-                        self._report_icmp(what)
-                    if event & readable:
-                        self._drain_relay(what)
-                elif what is not None:
-                    self._drain_listener(what)
+                try:
+                    if isinstance(what, Relay):
+                        if event & failed:
+                            self._report_icmp(what)
+                        if event & readable:
+                            self._drain_relay(what)
+                    elif what is not None:
+                        self._drain_listener(what)
+                except Exception as error:
+                    self._faults.note(error, time.monotonic())
 
     def _drain_listener(self, listener: Listener) -> None:
         """Up: ChannelData of UDP clients to peers; the rest to the protocol."""
@@ -215,43 +227,45 @@ class PythonPath:
         receive, scatter = listener.sock.recvmsg_into, self._scatter
         clients = listener.clients
         packets = size_sum = 0
-        for _ in range(_LISTENER_BATCH):
-            try:
-                size, ancillary, _, source = receive(scatter, _GRO_SPACE)
-            except BlockingIOError:
-                break
-            except OSError:  # an ICMP error about some client; its socket is everybody's
-                continue
-            if ancillary:
-                self._up_train(listener, source, size, ancillary)
-                continue
-            route = clients.get(source)
-            # buffer[4:] holds the datagram.
-            if route is None or size < 4 or buffer[4] & 0xC0 != 0x40:
-                self._control(listener, source, payload_view[:size])
-                continue
-            bound = route.get(buffer[4] << 8 | buffer[5])
-            length = buffer[6] << 8 | buffer[7]
-            if bound is None or length + 4 > size:
-                self.counters.drop("unbound_channel" if bound is None else "bad_channel_data")
-                continue
-            relay, peer, name = bound
-            if relay.two_named:
-                self._tables.speak(relay, name, peer)
-            relay.up.left -= length
-            if relay.up.left < 0 and not relay.up.refill():
-                relay.up.left += length
-                self.counters.drop("bandwidth")
-                continue
-            try:
-                relay.sock.sendto(payload_view[4 : 4 + length], peer)
-            except OSError:
-                self._send_up(relay, payload_view[4 : 4 + length], peer)
-            else:
-                packets += 1
-                size_sum += length
-        self.counters.packets_up += packets
-        self.counters.bytes_up += size_sum
+        try:
+            for _ in range(_LISTENER_BATCH):
+                try:
+                    size, ancillary, _, source = receive(scatter, _GRO_SPACE)
+                except BlockingIOError:
+                    break
+                except OSError:  # an ICMP error about some client; its socket is everybody's
+                    continue
+                if ancillary:
+                    self._up_train(listener, source, size, ancillary)
+                    continue
+                route = clients.get(source)
+                # buffer[4:] holds the datagram.
+                if route is None or size < 4 or buffer[4] & 0xC0 != 0x40:
+                    self._control(listener, source, payload_view[:size])
+                    continue
+                bound = route.get(buffer[4] << 8 | buffer[5])
+                length = buffer[6] << 8 | buffer[7]
+                if bound is None or length + 4 > size:
+                    self.counters.drop("unbound_channel" if bound is None else "bad_channel_data")
+                    continue
+                relay, peer, name = bound
+                if relay.two_named:
+                    self._tables.speak(relay, name, peer)
+                relay.up.left -= length
+                if relay.up.left < 0 and not relay.up.refill():
+                    relay.up.left += length
+                    self.counters.drop("bandwidth")
+                    continue
+                try:
+                    relay.sock.sendto(payload_view[4 : 4 + length], peer)
+                except OSError:
+                    self._send_up(relay, payload_view[4 : 4 + length], peer)
+                else:
+                    packets += 1
+                    size_sum += length
+        finally:
+            self.counters.packets_up += packets
+            self.counters.bytes_up += size_sum
 
     def _drain_relay(self, relay: Relay) -> None:
         """Down: one datagram, or train, of a peer to the client."""
@@ -348,6 +362,9 @@ class PythonPath:
         if number is None:
             named = Address(self._tables.named(relay, source), source[1])
             for payload in payloads:
+                if len(payload) > _MOST_INDICATED[relay.family]:
+                    self.counters.drop("too_long")
+                    continue
                 self._send_down(relay, self._data_indication(named, bytes(payload)), len(payload))
         elif relay.stream is not None or len(payloads) == 1:
             for payload in payloads:
