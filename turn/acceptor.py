@@ -13,10 +13,12 @@ from turn.config import Limits
 from turn.connection import Connection, ConnectionOwner
 from turn.five_tuple import FiveTuple, Transport
 from turn.listening import BoundListener
-from turn.quotas import source_of
+from turn.quotas import SourceBuckets, source_of
 from turn.tls import TlsLayer
 
-_ACCEPT_BATCH = 64  # accepted per wake-up; the rest waits in the kernel's queue
+# Accepted per wake-up; the rest waits in the kernel's queue. A TLS handshake takes the processor
+# for up to a millisecond, in which no packet moves.
+_ACCEPT_BATCH = {Transport.TCP: 64, Transport.TLS: 4}
 
 
 class Acceptor:
@@ -33,6 +35,8 @@ class Acceptor:
         context: ssl.SSLContext | None,
         monotonic: Callable[[], float],
         refuse: Callable[[str], None],
+        *,
+        salt: bytes,
     ) -> None:
         self.connections: dict[FiveTuple, Connection] = {}
         self.context = context
@@ -44,6 +48,9 @@ class Acceptor:
         self._starting: set[asyncio.Task[None]] = set()
         self._open = 0
         self._sources: Counter[bytes] = Counter()
+        self._handshakes = SourceBuckets(
+            limits.handshakes_per_address, limits.handshake_burst, salt
+        )
 
     @property
     def open(self) -> int:
@@ -73,15 +80,18 @@ class Acceptor:
         await asyncio.sleep(0)  # connection_lost is called by the loop's next turn
 
     def sweep(self, now: float) -> None:
-        """End connections whose handshake or frame never ends, and those without an allocation
-        for too long.
+        """End connections whose handshake or frame never ends, those without an allocation for
+        too long, and those that end and whose client does not read what is left for it.
 
         Called about once a second; a timer of its own for each would cost more than this.
         """
         frame_limit = now - self._limits.handshake_seconds
         idle_limit = now - self._limits.idle_seconds
         for connection in list(self.connections.values()):
-            if connection.frame_began and connection.frame_began < frame_limit:
+            if connection.ended:
+                if connection.ended < frame_limit:
+                    connection.abort()
+            elif connection.frame_began and connection.frame_began < frame_limit:
                 self._refuse("slow_frame" if connection.established else "handshake_failed")
                 connection.abort()
             elif connection.without_allocation and connection.without_allocation < idle_limit:
@@ -97,7 +107,7 @@ class Acceptor:
         self._release(connection.flow.client.host)
 
     def _accept(self, bound: BoundListener) -> None:
-        for _ in range(_ACCEPT_BATCH):
+        for _ in range(_ACCEPT_BATCH[bound.transport]):
             try:
                 sock, peer = bound.sock.accept()
             except BlockingIOError:
@@ -112,6 +122,12 @@ class Acceptor:
                 or self._sources[source] >= self._limits.connections_per_address
             ):
                 self._refuse("connection_quota")
+                sock.close()
+                continue
+            if bound.transport is Transport.TLS and not self._handshakes.take(
+                client.host, 1, self._monotonic()
+            ):
+                self._refuse("handshake_rate")
                 sock.close()
                 continue
             self._open += 1

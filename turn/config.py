@@ -72,8 +72,14 @@ class Limits:
     """TCP and TLS connections in all; a further one is closed at once."""
     connections_per_address: int = 256
     """TCP and TLS connections of one address (IPv6: one /64); a further one is closed at once."""
+    handshakes_per_address: float = 20.0
+    """TLS connections accepted per second from one address (IPv6: one /64); a further one is closed
+    at once, before it costs a handshake."""
+    handshake_burst: float = 100.0
+    """TLS connections such an address may open at once."""
     handshake_seconds: float = 10.0
-    """Time for a TLS handshake, and for a frame once its first byte has come."""
+    """Time for a TLS handshake, for a frame once its first byte has come, and for a client to read
+    what is left for it on a connection that ends."""
     idle_seconds: float = 60.0
     """Time a connection may stay without an allocation."""
 

@@ -36,7 +36,8 @@ class Connection(asyncio.Protocol):
 
     `opened` says that the connection came to life, whatever became of it since. `frame_began` is
     when the TLS handshake or an incomplete frame began, 0.0 when there is neither;
-    `without_allocation` since when the connection has no allocation, 0.0 while it has one.
+    `without_allocation` since when the connection has no allocation, 0.0 while it has one;
+    `ended` since when it ends: nothing is taken or sent any more but what waits to be sent.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol):
         self.opened = False
         self.without_allocation = monotonic()
         self.frame_began = self.without_allocation if tls is not None else 0.0
+        self.ended = 0.0
         self._tls = tls
         self._owner = owner
         self._monotonic = monotonic
@@ -73,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._owner.stream_closed(self)
 
     def eof_received(self) -> bool:
+        self._end()
         return False  # nothing is left to say to a client that has said its last
 
     def data_received(self, data: bytes) -> None:
@@ -118,15 +121,15 @@ class Connection(asyncio.Protocol):
         self._slow = False
 
     def send_frame(self, frame: bytes) -> bool:
-        """Media: dropped while the client reads too slowly."""
-        if self._slow or self._transport is None:
+        """Media: dropped while the client reads too slowly, and once the connection ends."""
+        if self._slow or self.ended or self._transport is None:
             return False
         self._write(frame if self._tls is None else self._tls.encrypt(frame))
         return True
 
     def send_message(self, data: bytes) -> None:
         """An answer: a client that piles these up unread is cut off."""
-        if self._transport is None:
+        if self.ended or self._transport is None:
             return
         self._write(data if self._tls is None else self._tls.encrypt(data))
         if self._transport.get_write_buffer_size() > _HARD_LIMIT:
@@ -137,11 +140,18 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def close(self) -> None:
-        if self._transport is not None:
+        """End it once what waits has been sent, which is never where the client does not read;
+        see `Acceptor.sweep`."""
+        if self._transport is not None and not self.ended:
+            self._end()
             if self._tls is not None:
                 self._write(self._tls.farewell())
             self._transport.close()
 
     def abort(self) -> None:
+        self._end()
         if self._transport is not None:
             self._transport.abort()
+
+    def _end(self) -> None:
+        self.ended = self.ended or self._monotonic()

@@ -131,6 +131,7 @@ class Node:
             context,
             clock.monotonic,
             self.path.counters.drop,
+            salt=random(16),
         )
         self._tick: asyncio.TimerHandle | None = None
 
@@ -146,9 +147,12 @@ class Node:
         self._tick = loop.call_later(_TICK, self._on_tick)
 
     def drain(self) -> None:
-        """Take no new allocations and connections; what lives, lives on."""
+        """Take no new allocations; what lives, lives on.
+
+        Connections are taken all the same: the kernel would go on completing handshakes, and a
+        client that hears 508 turns elsewhere at once.
+        """
         self.server.draining = True
-        self._acceptor.stop_listening()
 
     def rotate_secrets(self, secrets: tuple[str, ...]) -> None:
         self._credentials.rotate(secrets)
