@@ -175,7 +175,7 @@ async def _watch(relay: Relay, secrets: RelaySecrets) -> None:
 def _renew(house: House, relay: Relay, planned: Plan) -> None:
     assert planned.chain is not None
     try:
-        # Here, too: what further processes of the relay make of it they do not tell.
+        # The relay tries it as well; this knows what to call the reason.
         tls.check(*planned.chain)
         relay.reload_certificate()
     except tls.CertificateError as error:
