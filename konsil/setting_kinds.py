@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from konsil.secret import Secret
 
@@ -21,6 +21,8 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _PLACE = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?"
 _STUN_URL = re.compile(rf"stun:{_PLACE}")
 _TURN_URL = re.compile(rf"turns?:{_PLACE}(\?transport=(udp|tcp))?")
+# RFC 3986, without the apostrophe: it ends an attribute as well as a quotation mark does.
+_URL_CHARACTERS = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=-]|%[0-9A-Fa-f]{2})+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\Z")
 
 
@@ -152,21 +154,37 @@ def _public_url(text: str) -> str:
     return f"{parts.scheme}://{host}" + ("" if port in (None, standard) else f":{port}")
 
 
-def _issuer(text: str) -> str:
-    """Kept as it is: an issuer is compared to the letter (OpenID Connect Discovery 4.3)."""
-    url = text.strip()
+def _secure_url(text: str, example: str) -> SplitResult:
+    """The parts of an https URL, or of an http one to this machine."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(text)
         _ = parts.port
     except ValueError:
         raise ValueError("is not a URL") from None
     local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
-        raise ValueError("must look like https://login.example")
+        raise ValueError(f"must look like {example}")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a user name or password")
+    return parts
+
+
+def _issuer(text: str) -> str:
+    """Kept as it is: an issuer is compared to the letter (OpenID Connect Discovery 4.3)."""
+    url = text.strip()
+    parts = _secure_url(url, "https://login.example")
     if parts.query or parts.fragment or not url.isprintable() or " " in url:
         raise ValueError("must have no query and no fragment")
+    return url
+
+
+def _page_url(text: str) -> str:
+    """A page elsewhere that ours link to."""
+    url = text.strip()
+    # urlsplit() passes over line feeds and tabs, so it is not asked first.
+    if not _URL_CHARACTERS.fullmatch(url):
+        raise ValueError("must be a URL; characters that URLs do not have are written as %XX")
+    _secure_url(url, "https://clinic.example/imprint")
     return url
 
 
@@ -242,6 +260,7 @@ IPV4_OUTSIDE = Kind("ADDRESS", _family_address(4, auto=False))
 IPV6_OUTSIDE = Kind("ADDRESS", _family_address(6, auto=False))
 PUBLIC_URL = Kind("URL", _public_url)
 ISSUER = Kind("URL", _issuer)
+PAGE_URL = Kind("URL", _page_url)
 NETWORKS = Kind("LIST", _networks)
 RELAY_URLS = Kind("LIST", _relay_urls)
 SWITCH = Kind("", _switch, switch=True)

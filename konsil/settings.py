@@ -270,6 +270,15 @@ class Settings:
     oidc_label: str = _setting(
         kinds.TEXT, "what the desk's button calls it", "", shown="the issuer's host name"
     )
+    imprint_url: str = _setting(
+        kinds.PAGE_URL,
+        "imprint of whoever runs this server; every page links to it",
+        "",
+        shown="none",
+    )
+    privacy_url: str = _setting(
+        kinds.PAGE_URL, "privacy notice of whoever runs this server; likewise", "", shown="none"
+    )
     hide_place: bool = _setting(
         kinds.SWITCH, "do not tell those who wait their place in line", False
     )

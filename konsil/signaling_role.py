@@ -107,6 +107,8 @@ def _server(
                 ice_transport_policy=cast(Literal["all", "relay"], settings.ice_transport_policy),
                 media_topology=topology(settings),
                 forwarders=forwarders,
+                imprint_url=settings.imprint_url,
+                privacy_url=settings.privacy_url,
                 tells_place=not settings.hide_place,
                 client_quality=settings.client_quality,
                 trusted_proxies=settings.trusted_proxies,

@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from signaling import legal
 from signaling.acceptor import Acceptor
 from signaling.address import is_trusted
 from signaling.api import Api
@@ -57,7 +58,7 @@ class Server:
         headers = _headers(deps)
         self._guard_lines = "".join(f"{k}: {v}\r\n" for k, v in headers.items()).encode("latin-1")
         self._runner = web.AppRunner(
-            _application(deps, self.hub, Pages(deps.web_root, reload=deps.reload_pages)),
+            _application(deps, self.hub, _pages(deps)),
             access_log_class=AnsweredHook,
             access_log=_log,
             handle_signals=False,
@@ -139,6 +140,11 @@ def _application(deps: Deps, hub: Hub, pages: Pages) -> web.Application:
 
     app.router.add_get("/{path:.*}", page)
     return app
+
+
+def _pages(deps: Deps) -> Pages:
+    feet = legal.feet(deps.web_root, imprint=deps.imprint_url, privacy=deps.privacy_url)
+    return Pages(deps.web_root, feet=feet, reload=deps.reload_pages)
 
 
 def _headers(deps: Deps) -> Mapping[str, str]:

@@ -91,6 +91,9 @@ class Deps:
     media_topology: Literal["auto", "p2p", "sfu"] = "auto"
     tells_place: bool = True
     """Whether those who wait are told their place in line."""
+    imprint_url: str = ""
+    privacy_url: str = ""
+    """Pages of the operator's that all of ours link to; "": none."""
     client_quality: bool = False
     """Whether pages say at the end of a call, in coarse steps, how it was."""
     trusted_proxies: tuple[Network, ...] = ()

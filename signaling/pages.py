@@ -4,7 +4,8 @@ All files are read once at the start, so no request ever names a path that reach
 not in the table does not exist. Top-level `NAME.html` is the page `/NAME` (`index.html` is `/`);
 files in folders below are `/static/FOLDER/…`. Nothing else is served.
 
-A page's head names its words in every language; it is served with those of the reader's only.
+A page's head names its words in every language; it is served with those of the reader's only, and
+with the operator's links at its foot (legal.py).
 """
 
 import gzip
@@ -13,6 +14,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Final
 
 from aiohttp import web
 
@@ -51,6 +54,9 @@ _MAX_ACCEPT_LANGUAGE = 1024
 _WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
 
 
+NO_FEET: Final[Mapping[str, bytes]] = MappingProxyType({})
+
+
 class PagesError(Exception):
     """The web files cannot be served; the text says which and why."""
 
@@ -87,27 +93,40 @@ class Page:
         return ", ".join(filter(None, (several, packed)))
 
 
-def read(path: Path) -> Page:
-    """Make a page of a file; raises PagesError if it is too large, OSError if it is not there."""
+def read(path: Path, feet: Mapping[str, bytes] = NO_FEET) -> Page:
+    """Make a page of a file; raises PagesError if it is too large, OSError if it is not there.
+
+    `feet`: language -> HTML that ends every page.
+    """
     modified_ns = path.stat().st_mtime_ns
     body = path.read_bytes()
     if len(body) > MAX_FILE_BYTES:
         raise PagesError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
-    languages = set(_WORDS.findall(body)) if path.suffix == ".html" else set()
+    is_page = path.suffix == ".html"
+    languages = set(_WORDS.findall(body)) if is_page else set()
+    if _DEFAULT_LANGUAGE.encode() in languages:
+        bodies = {code.decode(): _only(code, body) for code in languages}
+    else:
+        bodies = {_DEFAULT_LANGUAGE: body}
+    if is_page and feet:
+        bodies = {code: _with_foot(one, feet[code]) for code, one in bodies.items()}
     return Page(
         path=path,
         modified_ns=modified_ns,
         size=len(body),
-        forms={code.decode(): _form(_only(code, body), path.suffix) for code in languages}
-        if _DEFAULT_LANGUAGE.encode() in languages
-        else {_DEFAULT_LANGUAGE: _form(body, path.suffix)},
+        forms={code: _form(one, path.suffix) for code, one in bodies.items()},
         content_type=_CONTENT_TYPES[path.suffix],
-        cache_control=CACHE_NEVER if path.suffix == ".html" else CACHE_REVALIDATE,
+        cache_control=CACHE_NEVER if is_page else CACHE_REVALIDATE,
     )
 
 
 def _only(language: bytes, html: bytes) -> bytes:
     return _WORDS.sub(lambda line: line[0] if line[1] == language else b"", html)
+
+
+def _with_foot(html: bytes, foot: bytes) -> bytes:
+    before, end, after = html.rpartition(b"</body>")
+    return before + foot + end + after if end else html + foot
 
 
 def _form(body: bytes, suffix: str) -> Form:
@@ -127,11 +146,15 @@ def _url_of(name: PurePosixPath) -> str:
 class Pages:
     """The table of everything under `root` that a browser may fetch."""
 
-    def __init__(self, root: Path, *, reload: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, feet: Mapping[str, bytes] = NO_FEET, reload: bool = False
+    ) -> None:
         """Read all files below `root`; with `reload`, look at each again when it is asked for.
 
-        Raises PagesError when they exceed the bounds.
+        `feet`: language -> HTML that ends every page. Raises PagesError when the files exceed the
+        bounds.
         """
+        self._feet = feet
         self._reload = reload
         self._pages: dict[str, Page] = {}
         total = 0
@@ -143,7 +166,7 @@ class Pages:
                 continue
             if not (is_page or is_static) or not path.is_file():
                 continue
-            page = read(path)
+            page = read(path, feet)
             total += page.size
             if total > MAX_TOTAL_BYTES:
                 raise PagesError(f"the files below {root} exceed {MAX_TOTAL_BYTES} bytes")
@@ -159,7 +182,7 @@ class Pages:
             return page
         try:
             if page.path.stat().st_mtime_ns != page.modified_ns:
-                page = self._pages[url] = read(page.path)
+                page = self._pages[url] = read(page.path, self._feet)
         except OSError:
             return page  # being rewritten by an editor: the last whole one will do
         return page

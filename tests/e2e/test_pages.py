@@ -7,11 +7,13 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from tests.e2e.axe import is_accessible
 from tests.e2e.konsil_server import PROVIDER, KonsilServer
 from tests.e2e.patience import until
 from tests.e2e.people import Client, Person
-from tests.e2e.stage import Stage
+from tests.e2e.stage import Stage, StartKonsil
 
+SMALL = {"width": 320, "height": 640}
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
 
@@ -227,3 +229,110 @@ async def test_a_voided_link_is_explained(stage: Stage, konsil: KonsilServer) ->
     await client.told("error-message", "token_revoked")
     await client.page.goto((await konsil.invite()).client_url)
     await client.shows("name-input")
+
+
+# --- links to what the operator has to say ---
+
+EVERY_PAGE = ("/", "/help", "/nothing-here", "/join", "/host", "/provider", "/reception")
+LEGAL = ("imprint-link", "privacy-link")
+
+
+async def _links_to_the_operator(person: Person, where: str) -> None:
+    """Both are in sight when one has scrolled to them, large enough, and nothing lies over them."""
+    for test_id in LEGAL:
+        link = await person.shows(test_id)
+        await link.scroll_into_view_if_needed()
+        await expect(link).to_be_in_viewport(ratio=0.99)
+        await link.click(trial=True)
+        box = await link.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 24, f"{where}: {test_id} is too small"
+    await _fits(person, where)
+    await is_accessible(person, where)
+
+
+def _legal(konsil: KonsilServer) -> dict[str, str]:
+    """Another server's pages, as the operator's own would be."""
+    return {
+        "KONSIL_IMPRINT_URL": f"{konsil.url}/help?a=1&b=2#imprint",
+        "KONSIL_PRIVACY_URL": f"{konsil.url}/help#privacy",
+    }
+
+
+@pytest.mark.timeout(180)  # a story with a look at every stop
+@pytest.mark.parametrize("size", [SMALL, DESKTOP], ids=["small", "desktop"])
+async def test_imprint_and_privacy_notice_are_on_every_page(
+    stage: Stage, konsil: KonsilServer, start_konsil: StartKonsil, size: dict[str, int]
+) -> None:
+    settings = _legal(konsil)
+    server = await start_konsil(settings=settings)
+    host, client = await stage.host(viewport=size), await stage.client(viewport=size)
+    for path in EVERY_PAGE:
+        await client.page.goto(server.url + path)
+        await client.page.locator("html[data-ready]").wait_for()
+        await _links_to_the_operator(client, path)
+
+    consultation = await server.invite()
+    await client.page.goto(consultation.client_url)
+    await client.shows("name-input")
+    await _links_to_the_operator(client, "before joining")
+    await client.see("name-input").fill("Dora")
+    await _tab_to(client, "privacy-notice")
+    await _tab_to(client, "privacy-link")
+    for test_id, url in (
+        ("privacy-notice", settings["KONSIL_PRIVACY_URL"]),
+        ("privacy-link", settings["KONSIL_PRIVACY_URL"]),
+        ("imprint-link", settings["KONSIL_IMPRINT_URL"]),
+    ):
+        async with client.context.expect_page() as opening:
+            await client.see(test_id).click()
+        opened = await opening.value
+        await opened.wait_for_url(url)
+        assert await opened.evaluate("[opener, document.referrer]") == [None, ""]
+        await opened.close()
+    assert await client.see("name-input").input_value() == "Dora", "the page is left"
+
+    await client.joins("Dora")
+    await client.shows("waiting-status")
+    await _links_to_the_operator(client, "waiting room")
+    await _say_in(client, "de")
+    assert await client.see("imprint-link").inner_text() == "Impressum"
+    await host.enter(consultation.host_url)
+    await host.sees_waiting("Dora")
+    await _links_to_the_operator(host, "desk")
+    await host.admits("Dora")
+    for person in (host, client):
+        await person.sees_more_frames(10)
+        for test_id in LEGAL:
+            await expect(person.see(test_id)).to_be_hidden()
+    await host.ends()
+    for person in (host, client):
+        await person.told("call-ended", "ended")
+        await _links_to_the_operator(person, "end")
+
+
+async def test_nothing_is_linked_to_where_there_is_nothing(
+    stage: Stage, konsil: KonsilServer
+) -> None:
+    client = await stage.client()
+    for path in EVERY_PAGE:
+        await client.page.goto(konsil.url + path)
+        await client.page.locator("html[data-ready]").wait_for()
+        await expect(client.page.locator("footer")).to_have_count(0)
+    await client.page.goto((await konsil.invite()).client_url)
+    await client.shows("name-input")
+    await expect(client.page.locator("footer")).to_have_count(0)
+    await expect(client.see("privacy-notice")).to_have_count(0)
+
+
+async def test_imprint_and_privacy_notice_need_no_script(
+    stage: Stage, konsil: KonsilServer, start_konsil: StartKonsil
+) -> None:
+    server = await start_konsil(settings=_legal(konsil))
+    visitor = await stage.person(Person, java_script_enabled=False, locale="de-DE")
+    for path in EVERY_PAGE:
+        await visitor.page.goto(server.url + path)
+        for test_id in LEGAL:
+            await visitor.shows(test_id)
+    await visitor.page.goto(f"{server.url}/join")
+    assert await visitor.see("imprint-link").inner_text() == "Impressum"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signaling.legal import feet, foot
 from signaling.pages import MAX_FILE_BYTES, Page, Pages, PagesError, read
 
 WEB = Path(__file__).parents[2] / "web"
@@ -81,3 +83,74 @@ def test_too_large_a_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     large.write_bytes(b"x" * (MAX_FILE_BYTES + 1))
     with pytest.raises(PagesError, match=r"large\.js"):
         Pages(tmp_path)
+
+
+# --- the foot of every page ---
+
+IMPRINT, PRIVACY = "https://clinic.example/imprint?a=1&b=2", "https://clinic.example/privacy"
+HOSTILE = "https://clinic.example/\">'><img src=x onerror=alert(1)>"
+
+
+class Links(HTMLParser):
+    """What a browser would take for elements, in order, with their attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+
+WORDS = {"shell.imprint": "Imprint", "shell.privacy": "<Privacy>"}
+
+
+def test_a_foot_links_to_what_there_is() -> None:
+    both = Links(foot("en", WORDS, IMPRINT, PRIVACY)).elements
+    assert [tag for tag, _ in both] == ["footer", "a", "a"]
+    assert [element.get("href") for _, element in both[1:]] == [IMPRINT, PRIVACY]
+    assert [element["rel"] for _, element in both[1:]] == ["noopener", "privacy-policy noopener"]
+    assert {element["target"] for _, element in both[1:]} == {"_blank"}
+    for imprint, privacy in ((IMPRINT, ""), ("", PRIVACY)):
+        elements = Links(foot("en", WORDS, imprint, privacy)).elements
+        assert [element.get("href") for _, element in elements[1:]] == [imprint or privacy]
+
+
+def test_nothing_breaks_out_of_a_foot() -> None:
+    elements = Links(foot("en", WORDS, HOSTILE, HOSTILE)).elements
+    assert [tag for tag, _ in elements] == ["footer", "a", "a"]
+    assert [element.get("href") for _, element in elements[1:]] == [HOSTILE, HOSTILE]
+
+
+def test_nothing_to_link_to_is_no_foot() -> None:
+    assert feet(WEB, imprint="", privacy="") == {}
+
+
+def test_each_language_has_a_foot_in_its_words() -> None:
+    made = feet(WEB, imprint=IMPRINT, privacy=PRIVACY)
+    html = read(WEB / "join.html", made)
+    for language, words in (
+        ("en", ("Imprint", "Privacy")),
+        ("de", ("Impressum", "Datenschutz")),
+        ("fr", ("Mentions légales", "Confidentialité")),
+    ):
+        body = html.form(language).body.decode()
+        assert body.endswith(f"{made[language].decode()}</body>\n</html>\n")
+        assert f'<footer class="legal" lang="{language}">' in body
+        for word in words:
+            assert f">{word}</a>" in body
+
+
+def test_a_foot_is_part_of_a_pages_tag_and_of_no_script() -> None:
+    made = [
+        feet(WEB, imprint=imprint, privacy="") for imprint in ("", IMPRINT, IMPRINT + "&changed")
+    ]
+    assert len({read(WEB / "join.html", one).form("de").etag for one in made}) == 3
+    assert len({read(WEB / "js" / "join.js", one).form("de").etag for one in made}) == 1
+
+
+def test_a_page_without_an_end_has_its_foot_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<!doctype html><p>Words</p>")
+    body = read(tmp_path / "page.html", {"en": b"<footer></footer>"}).form("").body
+    assert body == b"<!doctype html><p>Words</p><footer></footer>"

@@ -136,10 +136,43 @@ def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
         ("OIDC_ISSUER", "https://login.example?x"),
         ("OIDC_ISSUER", "login.example"),
         ("OIDC_CLAIM", "a b"),
+        ("IMPRINT_URL", ""),
+        ("IMPRINT_URL", "/imprint"),
+        ("IMPRINT_URL", "//clinic.example/imprint"),
+        ("IMPRINT_URL", "https:///imprint"),
+        ("IMPRINT_URL", "http://clinic.example/imprint"),
+        ("IMPRINT_URL", "javascript:alert(1)"),
+        ("PRIVACY_URL", "java\nscript:alert(1)"),
+        ("PRIVACY_URL", "data:text/html,x"),
+        ("PRIVACY_URL", "https://user:pw@clinic.example/"),
+        ("PRIVACY_URL", "https://clinic.example:99999/"),
+        ("PRIVACY_URL", 'https://clinic.example/"onclick="x'),
+        ("PRIVACY_URL", "https://clinic.example/'onclick='x"),
+        ("PRIVACY_URL", "https://clinic.example/><script>"),
+        ("PRIVACY_URL", "https://clinic.example/a b"),
+        ("PRIVACY_URL", "https://clinic.example/a\nb"),
+        ("PRIVACY_URL", "https://clinic.example/%zz"),
+        ("PRIVACY_URL", "https://clinic.example/\u202efdp"),
+        ("PRIVACY_URL", "https://clin\u0456c.example/"),
     ],
 )
 def test_a_bad_value_names_the_variable(name: str, value: str) -> None:
     assert refusal(**{name: value}).startswith(f"KONSIL_{name}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://clinic.example",
+        "https://clinic.example:8443/legal/imprint.html?lang=de&x=1#top",
+        "https://xn--klnik-gra.example/Datenschutz-%C3%BCber(uns)",
+        "http://localhost:8080/imprint",
+        "http://[::1]/imprint",
+    ],
+)
+def test_where_imprint_and_privacy_notice_are_is_kept_as_it_is(url: str) -> None:
+    made = given_settings(IMPRINT_URL=f" {url} ", PRIVACY_URL=url)
+    assert (made.imprint_url, made.privacy_url) == (url, url)
 
 
 def test_a_bad_flag_is_named_as_a_flag() -> None:

@@ -5,7 +5,7 @@
  */
 import { announce, mountAnnouncer } from "./announcer.js";
 import { whenIdle } from "./idle.js";
-import { languageSwitch, onLanguage, startLanguage, t } from "./language.js";
+import { currentLanguage, languageSwitch, onLanguage, startLanguage, t } from "./language.js";
 import { setTitle } from "./knock.js";
 
 /**
@@ -37,6 +37,16 @@ function helpLink() {
   return link;
 }
 
+/** The operator's links, which the server has put at the page's foot, in the present language. */
+function sayFoot() {
+  const foot = /** @type {HTMLElement | null} */ (document.querySelector(".legal"));
+  if (foot === null) return;
+  foot.lang = currentLanguage();
+  for (const link of foot.querySelectorAll("a")) {
+    link.textContent = t(link.relList.contains("privacy-policy") ? "shell.privacy" : "shell.imprint");
+  }
+}
+
 /**
  * Shows the page in the reader's language and keeps it in step with the state.
  * @template S
@@ -50,6 +60,8 @@ export async function startPage({
   await startLanguage(words);
   const main = /** @type {HTMLElement} */ (document.querySelector("main"));
   document.querySelector(".top")?.append(helpLink(), languageSwitch().element);
+  sayFoot();
+  onLanguage(sayFoot);
   mountAnnouncer(document.body);
 
   let shown = "";

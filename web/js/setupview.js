@@ -37,6 +37,8 @@ export function cleanName(typed) {
 export function createSetup({ devices, check, name, join }) {
   /** @type {View<JoinState>} */
   const view = new View();
+  /** At the page's foot, where the operator has a notice. @type {HTMLAnchorElement | null} */
+  const operators = document.querySelector('.legal a[rel~="privacy-policy"]');
   let tried = false;
   /** @type {(s: JoinState) => void} */
   const refresh = (s) => view.update(s);
@@ -119,6 +121,16 @@ export function createSetup({ devices, check, name, join }) {
       ),
       view.h("p", { id: "consent-fault", class: "fault", role: "alert" }, () =>
         consentFault() ? t("setup.consent_fault") : "",
+      ),
+      // After the box: what is agreed to is the text above it, which the receipt names.
+      operators === null ? null : view.h(
+        "p",
+        {},
+        view.h(
+          "a",
+          { href: operators.href, target: "_blank", rel: operators.rel, "data-testid": "privacy-notice" },
+          () => t("setup.privacy"),
+        ),
       ),
     ),
     view.h("button", { type: "submit", class: "primary wide", "data-testid": "join-button" }, (s) =>

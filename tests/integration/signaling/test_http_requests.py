@@ -16,6 +16,7 @@ from tests.integration.signaling.conftest import StartNode
 from tests.integration.signaling.house import Deployment, Node
 from tests.integration.signaling.raw import Answer, Raw
 
+WEB = Path(__file__).parents[3] / "web"
 GET = b"GET / HTTP/1.1\r\nHost: konsil.test\r\n"
 
 
@@ -248,6 +249,48 @@ async def test_pages_and_static_files(node: Node) -> None:
     async with await Raw.connect(node) as raw:
         head = await raw.request("/join", method="HEAD")
         assert head.headers["content-length"] == str(len(page.body))
+
+
+PAGES = ["/", "/join", "/host", "/provider", "/reception", "/help", "/jion"]
+
+
+async def test_every_page_links_to_the_operators_pages(start: StartNode) -> None:
+    imprint, privacy = "https://clinic.example/imprint?a=1&b=2", "https://clinic.example/privacy"
+    plain = await start("a", web_root=WEB)
+    linked = await start("b", web_root=WEB, imprint_url=imprint, privacy_url=privacy)
+    for target in PAGES:
+        wanted = {"Accept": "text/html", "Accept_Language": "de"}
+        page = await get(linked, target, **wanted)
+        assert page.body.count(b'href="https://clinic.example/imprint?a=1&amp;b=2"') == 1, target
+        assert page.body.count(b'href="https://clinic.example/privacy"') == 1, target
+        assert page.body.count(b"<footer") == 1, target
+        without = await get(plain, target, **wanted)
+        assert b"<footer" not in without.body
+        assert b"clinic.example" not in without.body
+        packed = await get(linked, target, Accept_Encoding="gzip", **wanted)
+        if "content-encoding" in packed.headers:
+            assert gzip.decompress(packed.body) == page.body
+        if page.status == 200:
+            assert page.headers["etag"] != without.headers["etag"]
+            assert page.headers["vary"] == without.headers["vary"]
+            known = {"If_None_Match": page.headers["etag"]}
+            assert (await get(linked, target, **known, **wanted)).status == 304
+    script = "/static/js/page.js"
+    assert (await get(linked, script)).body == (await get(plain, script)).body
+
+
+async def test_the_links_stay_where_a_page_is_changed(
+    start: StartNode, deployment: Deployment
+) -> None:
+    words = deployment.web_root / "i18n" / "en.json"
+    words.parent.mkdir()
+    words.write_text('{"shell.imprint": "Imprint", "shell.privacy": "Privacy"}')
+    (deployment.web_root / "join.html").write_text("<!doctype html><title>Old</title>")
+    node = await start("a", reload_pages=True, privacy_url="https://clinic.example/privacy")
+    (deployment.web_root / "join.html").write_text("<!doctype html><title>New</title>")
+    body = (await get(node, "/join")).body
+    assert b"New" in body
+    assert b">Privacy</a></footer>" in body
 
 
 @pytest.mark.parametrize(
