@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from redis.exceptions import RedisError
@@ -16,7 +17,7 @@ from konsil.errors import StartError
 from konsil.findings import Finding, exit_code, fine, note, unknown, wrong
 from konsil.ice import RelayAccess, external
 from konsil.relay_check import Relays
-from konsil.setting_rules import origin
+from konsil.setting_rules import is_local, origin
 from konsil.settings import Settings
 from konsil.turn_secret import KeptSecrets, secrets_file
 from konsil.web_check import WebCheck
@@ -56,6 +57,7 @@ async def run(settings: Settings, state_dir: Path) -> int:
                         "public URL", "not known, since the port is chosen at start: --public-url"
                     )
                 )
+            tell(*_legal_links(settings))
             if settings.oidc_issuer and public_url:
                 tell(await openid_check.check(settings, public_url))
         if signaling or "turn" in settings.roles:
@@ -71,6 +73,24 @@ def _public_url(settings: Settings) -> str:
         return ""
     lan_host = tls.lan_address() if settings.tls_self_signed else None
     return origin(settings, settings.port, lan_host)
+
+
+def _legal_links(settings: Settings) -> list[Finding]:
+    """Nothing is wrong without them, here; by the law of many countries something is."""
+    if not settings.public_url or is_local(urlsplit(settings.public_url).hostname or ""):
+        return []
+    missing = [
+        name
+        for name, url in (
+            ("KONSIL_IMPRINT_URL", settings.imprint_url),
+            ("KONSIL_PRIVACY_URL", settings.privacy_url),
+        )
+        if not url
+    ]
+    if not missing:
+        return []
+    text = f"{' and '.join(missing)} not set: in many countries pages must link to both"
+    return [note("legal notices", text)]
 
 
 def _trust(settings: Settings, state_dir: Path) -> ssl.SSLContext:

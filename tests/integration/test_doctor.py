@@ -261,6 +261,23 @@ async def test_no_forwarder_at_all(tmp_path: Path, start_redis: Callable[..., Re
         assert "forwarder" not in told
 
 
+async def test_a_public_server_without_imprint_and_privacy_notice_is_noted(tmp_path: Path) -> None:
+    settings = well(tmp_path, ROLES="signaling", TRUSTED_PROXIES="127.0.0.1")
+    public = settings | {"PUBLIC_URL": "http://konsil.invalid"}
+    privacy = {"PRIVACY_URL": "https://clinic.example/privacy"}
+    both = {**privacy, "IMPRINT_URL": "https://clinic.example/imprint"}
+    _, told = await doctor(**public)
+    verdict, text = told["legal notices"]
+    assert verdict == "note"
+    assert text.startswith("KONSIL_IMPRINT_URL and KONSIL_PRIVACY_URL not set")
+    _, told = await doctor(**public, **privacy)
+    assert told["legal notices"][1].startswith("KONSIL_IMPRINT_URL not set")
+    _, told = await doctor(**public, **both)
+    assert "legal notices" not in told
+    _, told = await doctor(**settings)
+    assert "legal notices" not in told
+
+
 async def test_the_openid_provider_is_asked_for_its_keys(tmp_path: Path) -> None:
     settings = well(tmp_path, ROLES="signaling", OIDC_CLIENT_ID="konsil")
     async with issuing("http://localhost/provider") as issuer:
