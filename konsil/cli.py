@@ -3,9 +3,11 @@ privacy-audit`."""
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -215,7 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.configure(loaded.log_format, loaded.log_level)
         for remark in remarks:
             _say(f"note: {remark}")
-        code: int = options.run(options, loaded)
+        with _telling_of_a_new_directory(options, loaded):
+            code: int = options.run(options, loaded)
         return code
     except StartError as error:
         _say(str(error))
@@ -236,6 +239,20 @@ def _say(text: str) -> None:
     # A control character in a path or name must not become a second line or move the cursor.
     line = "".join(character if character.isprintable() else "?" for character in text)
     print(f"konsil: {line}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _telling_of_a_new_directory(options: argparse.Namespace, loaded: Settings) -> Iterator[None]:
+    """It is seldom what was meant: the server has another. `serve` prints its own anyway."""
+    path = None if options.command == "serve" else state_dir(loaded)
+    if path is None or os.path.exists(path):
+        yield
+        return
+    try:
+        yield
+    finally:
+        if os.path.exists(path):
+            _say(f"note: made a new state directory {path}; the server must have the same")
 
 
 def state_dir(loaded: Settings) -> Path:
@@ -260,11 +277,22 @@ def _public_url(loaded: Settings) -> str:
     return setting_rules.origin(loaded, loaded.port, lan_host)
 
 
+def _links_url(loaded: Settings) -> str:
+    """What links begin with. Tells where nobody has said it: others open them, elsewhere."""
+    url = _public_url(loaded)
+    if not loaded.public_url:
+        _say(
+            f"note: links are for {url}: KONSIL_PUBLIC_URL must be what browsers see, and the same "
+            "as the server's"
+        )
+    return url
+
+
 def _provider_add(options: argparse.Namespace, loaded: Settings) -> int:
     directory = state_dir(loaded)
     added = Providers(directory).add(options.name)
     ring = KeyRing.open(directory)
-    print(sign_in_link(ring, added, _public_url(loaded), now=clock.now()))
+    print(sign_in_link(ring, added, _links_url(loaded), now=clock.now()))
     _say("the link signs in once, within 31 days; konsil provider link makes another")
     return 0
 
@@ -272,7 +300,7 @@ def _provider_add(options: argparse.Namespace, loaded: Settings) -> int:
 def _provider_link(options: argparse.Namespace, loaded: Settings) -> int:
     directory = state_dir(loaded)
     found = find_provider(Providers(directory), options.name)
-    print(sign_in_link(KeyRing.open(directory), found, _public_url(loaded), now=clock.now()))
+    print(sign_in_link(KeyRing.open(directory), found, _links_url(loaded), now=clock.now()))
     return 0
 
 
@@ -281,7 +309,7 @@ def _provider_reception(options: argparse.Namespace, loaded: Settings) -> int:
     providers = Providers(directory)
     found = [find_provider(providers, name) for name in options.names]
     ring = KeyRing.open(directory)
-    made = reception_link(ring, found, _public_url(loaded), now=clock.now(), hours=options.hours)
+    made = reception_link(ring, found, _links_url(loaded), now=clock.now(), hours=options.hours)
     print(made)
     return 0
 
@@ -361,7 +389,7 @@ def _invite(options: argparse.Namespace, loaded: Settings) -> int:
     made = consultation(
         KeyRing.open(directory),
         provider,
-        _public_url(loaded),
+        _links_url(loaded),
         starts_at=starts_at,
         minutes=options.minutes,
         opens_before=options.opens_before,

@@ -66,7 +66,10 @@ def _explained(error: OSError, host: str, port: int, setting: str) -> str:
         case errno.EADDRINUSE:
             return f"{place} is in use: stop the program that uses it, or set {setting}"
         case errno.EACCES:
-            return f"no permission to listen on {place}: set {setting} to 1024 or above"
+            return (
+                f"no permission to listen on {place}: allow it (CAP_NET_BIND_SERVICE), or set "
+                f"{setting} to 1024 or above"
+            )
         case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
             return (
                 f"cannot listen: {host!r} is no address of this machine; set "

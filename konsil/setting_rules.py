@@ -46,10 +46,22 @@ def check_serve(settings: Settings) -> tuple[str, ...]:
     for wrong, message in _CONTRADICTIONS:
         if wrong(settings):
             raise SettingsError(message)
+    if "signaling" not in settings.roles:
+        return ()
     public = urlsplit(settings.public_url)
     remarks = []
-    serves = "signaling" in settings.roles
-    if serves and public.scheme == "https" and not settings.tls and not settings.trusted_proxies:
+    if (
+        settings.tls_cert is not None
+        and public.hostname
+        and not is_local(public.hostname)
+        and is_local(settings.listen_host)
+        and not settings.trusted_proxies
+    ):
+        remarks.append(
+            f"listening on {settings.listen_host}, so only this machine gets in: set "
+            "KONSIL_HOST=:: for all addresses, since KONSIL_TLS_CERT is for visitors"
+        )
+    if public.scheme == "https" and not settings.tls and not settings.trusted_proxies:
         remarks.append(
             "KONSIL_PUBLIC_URL is https, so a reverse proxy stands in front: name it in "
             "KONSIL_TRUSTED_PROXIES, or every visitor counts as one"

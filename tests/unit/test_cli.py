@@ -36,6 +36,14 @@ def _environment(
     time.tzset()
 
 
+LINKING = (
+    "provider add Bob",
+    "provider link Ada",
+    "provider reception Ada",
+    "invite --provider Ada --starts-at now --minutes 30",
+)
+
+
 class Cli:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
@@ -363,6 +371,42 @@ def test_a_settings_file_in_a_home_that_is_not_there_is_named(cli: Cli) -> None:
     assert code == 2
     assert "--config" in message
     assert "home directory" in message
+
+
+@pytest.mark.parametrize("command", LINKING)
+def test_links_for_no_url_that_was_set_are_remarked(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    cli("provider", "add", "Ada")
+    code, out, err = cli.run(*command.split())
+    assert (code, "note" in err) == (0, False)
+    monkeypatch.delenv("KONSIL_PUBLIC_URL")
+    code, out, err = cli.run(*[word.replace("Bob", "Eve") for word in command.split()])
+    assert code == 0
+    assert out.count("http://localhost:8080/") == (2 if command.startswith("invite") else 1)
+    assert out.startswith(("http://localhost:8080/", "{"))
+    (note,) = [line for line in err.splitlines() if "note" in line]
+    assert note.startswith("konsil: note: ")
+    for words in ("http://localhost:8080", "KONSIL_PUBLIC_URL", "the server's"):
+        assert words in note
+
+
+@pytest.mark.parametrize(
+    "command", ["provider add Ada", "provider revoke Ada", "rotate-keys", "rotate-turn-secret"]
+)
+def test_a_state_directory_that_a_command_has_made_is_told(
+    cli: Cli, tmp_path: Path, command: str
+) -> None:
+    words = f"konsil: note: made a new state directory {tmp_path / 'state'}"
+    _, _, err = cli.run(*command.split())
+    assert [line for line in err.splitlines() if line.startswith(words)]
+    _, _, err = cli.run(*command.split())
+    assert words not in err
+
+
+def test_a_command_that_makes_nothing_tells_of_nothing(cli: Cli, tmp_path: Path) -> None:
+    assert cli.run("provider", "list") == (0, "", "")
+    assert not (tmp_path / "state").exists()
 
 
 def test_keys_rotate_and_old_links_stay_good(cli: Cli, tmp_path: Path) -> None:

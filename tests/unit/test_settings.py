@@ -3,6 +3,7 @@
 import argparse
 import copy
 import dataclasses
+import errno
 import json
 import pickle
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from konsil import setting_rules, settings
+from konsil import listen, setting_rules, settings
 from konsil.errors import SettingsError
 from konsil.secret import Secret
 from konsil.setting_kinds import Kind
@@ -232,6 +233,38 @@ def test_sound_settings_pass_without_remarks(environment: dict[str, str]) -> Non
 def test_https_in_front_without_a_named_proxy_is_remarked() -> None:
     (remark,) = setting_rules.check_serve(given_settings(PUBLIC_URL="https://clinic.example"))
     assert "KONSIL_TRUSTED_PROXIES" in remark
+
+
+CERTIFICATE = {"TLS_CERT": "/c", "TLS_KEY": "/k", "PUBLIC_URL": "https://clinic.example"}
+
+
+@pytest.mark.parametrize("host", [None, "localhost", "127.0.0.1", "::1"])
+def test_a_certificate_that_nobody_else_could_reach_is_remarked(host: str | None) -> None:
+    set_too = {"HOST": host} if host else {}
+    (remark,) = setting_rules.check_serve(given_settings(**CERTIFICATE, **set_too))
+    assert "KONSIL_HOST" in remark
+    assert "only this machine" in remark
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"HOST": "::"},
+        {"HOST": "192.0.2.7"},
+        {"TRUSTED_PROXIES": "127.0.0.1"},  # one that speaks TLS to us
+        {"PUBLIC_URL": "https://localhost:8080"},
+        {"ROLES": "turn"},
+    ],
+    ids=str,
+)
+def test_a_certificate_that_is_of_use_is_not_remarked(others: dict[str, str]) -> None:
+    assert setting_rules.check_serve(given_settings(**{**CERTIFICATE, **others})) == ()
+
+
+def test_a_low_port_that_is_not_allowed_is_told_with_what_allows_it() -> None:
+    message = listen._explained(PermissionError(errno.EACCES, ""), "::", 443, "KONSIL_PORT")
+    assert "CAP_NET_BIND_SERVICE" in message
+    assert "KONSIL_PORT" in message
 
 
 @pytest.mark.parametrize(
