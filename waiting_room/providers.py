@@ -96,8 +96,7 @@ class Providers:
         with self._locked():
             if self.named(tidy) is not None:
                 raise Refused("already_used", f"there is a provider named {tidy!r} already")
-            random = secrets.token_bytes(_ID_BYTES)
-            added = Provider(base64.urlsafe_b64encode(random).decode("ascii"), tidy)
+            added = Provider(_new_id(), tidy)
             self._save([*self._by_id.values(), added])
         return added
 
@@ -208,3 +207,11 @@ class Providers:
 
 def _tidy(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
+
+
+def _new_id() -> str:
+    """None that a command line would take for an option."""
+    while True:
+        made = base64.urlsafe_b64encode(secrets.token_bytes(_ID_BYTES)).decode("ascii")
+        if not made.startswith("-"):
+            return made

@@ -99,6 +99,16 @@ def test_a_provider_is_added_listed_linked_and_revoked(cli: Cli, tmp_path: Path)
     opened(cli("provider", "link", "Dr. Ada Example"), state, time.time())
 
 
+def test_an_id_is_never_taken_for_an_option(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter((b"\xf8" * 9, b"\xfb" * 9, b"\x01" * 9))  # the first two begin with -
+    with monkeypatch.context() as context:
+        context.setattr("waiting_room.providers.secrets.token_bytes", lambda _: next(drawn))
+        made = Providers(tmp_path / "state").add("Ada")
+    cli("provider", "link", made.id)
+
+
 def test_who_signs_in_by_the_openid_provider_is_said_and_taken_back(
     cli: Cli, tmp_path: Path
 ) -> None:
