@@ -37,6 +37,28 @@ function pressed() {
   return { gate, part, arrive };
 }
 
+// First: what has once come is not asked for again.
+test("what did not come is said, unless the server is away: then a page loaded anew would be lost", async () => {
+  const { fetch } = globalThis;
+  let there = false;
+  globalThis.fetch = async (path) => {
+    if (path === "/join" && there) return new Response("");
+    throw new TypeError("Failed to fetch");
+  };
+  try {
+    for (there of [false, true]) {
+      const { part, arrive } = pressed();
+      const notice = seen(part.element, "page-part-missing");
+      assert.ok(notice.hidden);
+      await arrive();
+      assert.equal(notice.hidden, !there);
+      part.remove();
+    }
+  } finally {
+    globalThis.fetch = fetch;
+  }
+});
+
 test("the call begins while it is loading", async () => {
   const { part, arrive } = pressed();
   part.update({ call: true });
