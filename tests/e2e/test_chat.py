@@ -263,6 +263,7 @@ async def test_a_file_survives_a_cut_in_the_middle(
     assert sha256(await saved(client, tmp_path / "saved")).hexdigest() == digest
 
 
+@pytest.mark.soak
 async def test_a_declined_file_does_not_come(
     stage: Stage, konsil: KonsilServer, tmp_path: Path
 ) -> None:

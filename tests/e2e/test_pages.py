@@ -260,7 +260,9 @@ def _legal(konsil: KonsilServer) -> dict[str, str]:
 
 
 @pytest.mark.timeout(180)  # a story with a look at every stop
-@pytest.mark.parametrize("size", [SMALL, DESKTOP], ids=["small", "desktop"])
+@pytest.mark.parametrize(
+    "size", [SMALL, pytest.param(DESKTOP, marks=pytest.mark.soak)], ids=["small", "desktop"]
+)
 async def test_imprint_and_privacy_notice_are_on_every_page(
     stage: Stage, konsil: KonsilServer, start_konsil: StartKonsil, size: dict[str, int]
 ) -> None:
