@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Parts of the page that did not come. A browser keeps that a module did not come, and fails every further
- * try at once: only the page loaded anew has it.
+ * Parts of the page that did not come. Many browsers keep that a module did not come, and fail every
+ * further try at once: only the page loaded anew has it.
  */
 import { announce } from "./announcer.js";
 import { on, View } from "./dom.js";
