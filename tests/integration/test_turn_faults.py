@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from tests.integration.conftest import until
 from tests.integration.test_turn_running import Peer, Talker, running
 from turn.address import Address, Family
 from turn.attributes import Attribute
 from turn.client import parse_answer
 from turn.five_tuple import FiveTuple, Transport
 from turn.python_path import PythonPath
+from turn.server import TurnServer
 
 SIX = (Attribute.REQUESTED_ADDRESS_FAMILY, bytes((2, 0, 0, 0)))
 
@@ -113,3 +115,21 @@ async def test_a_fault_at_a_message_leaves_what_was_sent_counted_and_what_waits_
         assert path.counters.packets_up == 2
         assert path.counters.bytes_up == 8
         path.close()
+
+
+async def test_a_fault_at_a_tick_does_not_stop_the_clock(
+    tmp_path: Path, met: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks: list[float] = []
+    handle_timer = TurnServer.handle_timer
+
+    def fails_once(server: TurnServer, now: float) -> None:
+        ticks.append(now)
+        if len(ticks) == 1:
+            raise RuntimeError("a fault of ours")
+        handle_timer(server, now)
+
+    monkeypatch.setattr(TurnServer, "handle_timer", fails_once)
+    async with running(tmp_path):
+        await until(lambda: len(ticks) >= 3)
+    assert len(met) == 1
